@@ -1,0 +1,4 @@
+//! The contract of pinstate, and IPFS-Cluster's real formats.
+
+pub mod format;
+pub mod pin;
