@@ -2,9 +2,11 @@
 
 pub mod batch;
 pub mod capability;
+pub mod clock;
 pub mod control;
 pub mod error;
 pub mod format;
+pub mod layer;
 pub mod namespace;
 pub mod pin;
 pub mod range;
@@ -15,6 +17,7 @@ pub mod write;
 
 pub use batch::{Atomicity, BatchItem, BatchOptions, BatchOutcome};
 pub use capability::{Capabilities, Consistency, IfNewer};
+pub use clock::{Clock, ClockOptions};
 pub use control::{ControlRecord, ControlWritten, Expect};
 pub use error::{Error, ErrorKind, NOT_FOUND_TEXT, Operation, Outcome, Result, RetryClass};
 pub use namespace::{Count, CountOptions, Namespace, NamespaceName, ReadOptions};
