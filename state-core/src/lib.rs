@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod capability;
 pub mod clock;
+pub mod config;
 pub mod control;
 pub mod error;
 pub mod format;
