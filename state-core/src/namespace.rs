@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::batch::{BatchItem, BatchOptions, BatchOutcome};
 use crate::capability::Capabilities;
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::range::{Range, Scope};
+use crate::range::{Cursor, Range, Scope};
 use crate::record::{Key, Record, Version};
 use crate::scan::{Scan, ScanOptions};
 use crate::write::{Delete, Put, WriteOptions, Written};
@@ -203,6 +203,10 @@ pub trait Namespace: Send + Sync + fmt::Debug {
     /// # Errors
     /// `InvalidInput` for a range or cursor of another store or namespace.
     async fn scan(&self, options: ScanOptions) -> Result<Box<dyn Scan>>;
+
+    /// The place right after `key` in a scan of the whole namespace, whether the key is
+    /// there or not: where a caller that stopped in the middle of a page goes on.
+    fn cursor_after(&self, key: &Key) -> Cursor;
 
     /// At most `n` (at least one) ranges that are disjoint and cover everything, the
     /// largest at most about twice the mean for keys that are CIDs.

@@ -11,7 +11,7 @@ use crate::capability::Capabilities;
 use crate::control::{ControlRecord, ControlWritten, Expect};
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result};
 use crate::namespace::{Count, CountOptions, Namespace, NamespaceName, ReadOptions};
-use crate::range::{Range, Scope};
+use crate::range::{Cursor, Range, Scope};
 use crate::record::{Key, Record, Version};
 use crate::scan::{Scan, ScanOptions, ScanStep};
 use crate::store::{Durability, Health, NamespaceInfo, Store, StoreIdentity};
@@ -280,6 +280,10 @@ impl<P: Policy> Namespace for WrappedNamespace<P> {
             policy: Arc::clone(&self.policy),
             backend: self.backend,
         }))
+    }
+
+    fn cursor_after(&self, key: &Key) -> Cursor {
+        self.inner.cursor_after(key)
     }
 
     async fn split(&self, n: usize) -> Result<Vec<Range>> {
