@@ -14,6 +14,7 @@ pub mod range;
 pub mod record;
 pub mod scan;
 pub mod store;
+pub mod transfer;
 pub mod write;
 
 pub use batch::{Atomicity, BatchItem, BatchOptions, BatchOutcome};
