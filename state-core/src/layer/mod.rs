@@ -13,6 +13,9 @@ mod retry;
 mod trace;
 mod wrap;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;

@@ -140,7 +140,7 @@ impl Retry {
 
     /// Full jitter: anything from nothing to the bound, which doubles each time. A store
     /// that asks for less load is given at least half the bound of one doubling more.
-    fn pause(&self, attempt: u32, class: RetryClass) -> Duration {
+    pub(super) fn pause(&self, attempt: u32, class: RetryClass) -> Duration {
         let doublings = attempt.saturating_sub(1).min(20);
         let bound = |shift: u32| {
             self.options.first_pause.saturating_mul(1 << shift).min(self.options.longest_pause)
