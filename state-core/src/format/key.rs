@@ -87,7 +87,7 @@ impl std::error::Error for KeyFault {}
 /// How many characters [`write`] appends for a CID of `len` bytes.
 #[must_use]
 pub const fn text_len(len: usize) -> usize {
-    len.div_ceil(5) * 8 - [0, 6, 4, 3, 1][len % 5]
+    len / 5 * 8 + (len % 5 * 8).div_ceil(5)
 }
 
 /// Appends the text of a CID to `out`, without the `/` of a datastore key.
