@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use pinstate_core::{
-    Atomicity, BatchItem, BatchOptions, BatchOutcome, Capabilities, Count, CountOptions, Delete,
+    Atomicity, BatchItem, BatchOptions, BatchOutcome, Capabilities, Count, CountOptions, Cursor, Delete,
     Error, ErrorKind, Key, Namespace, Operation, Precondition, Put, Range, ReadOptions, Record,
     Result, Scan, ScanOptions, Scope, Version, WriteOptions, Written,
 };
@@ -333,6 +333,11 @@ impl Namespace for MemoryNamespace {
         }
         let snapshot = self.0.snapshot(Operation::Scan)?;
         Ok(Box::new(MemoryScan::new(Arc::clone(&self.0), snapshot, options)))
+    }
+
+    fn cursor_after(&self, key: &Key) -> Cursor {
+        let range = Range::all(self.0.scope.clone());
+        Cursor { range, position: Bytes::copy_from_slice(key.as_bytes()) }
     }
 
     async fn split(&self, n: usize) -> Result<Vec<Range>> {

@@ -80,6 +80,7 @@ pub mod capability;
 pub mod clock;
 pub mod config;
 pub mod control;
+pub mod digest;
 pub mod error;
 pub mod format;
 pub mod layer;
