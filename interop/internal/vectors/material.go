@@ -4,6 +4,7 @@ import (
 	"crypto/ed25519"
 	"crypto/sha256"
 	"fmt"
+	"sort"
 
 	"github.com/ipfs-cluster/ipfs-cluster/api"
 	"github.com/ipfs/go-cid"
@@ -66,3 +67,8 @@ func peers(n int) []peer.ID {
 }
 
 func addr(text string) api.Multiaddr { return must(api.NewMultiaddr(text)) }
+
+// sortByName orders cases that come out of a Go map.
+func sortByName(list []struct{ name, text string }) {
+	sort.Slice(list, func(i, j int) bool { return list[i].name < list[j].name })
+}

@@ -21,6 +21,8 @@ func Write(dir, examples string) error {
 	}
 	return errors.Join(
 		writeVectors(filepath.Join(dir, "pins.jsonl"), Pins),
+		writeVectors(filepath.Join(dir, "json_reader.jsonl"), Reader),
+		writeVectors(filepath.Join(dir, "snapshots.jsonl"), Snapshots),
 	)
 }
 
