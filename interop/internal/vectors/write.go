@@ -22,7 +22,10 @@ func Write(dir, examples string) error {
 	return errors.Join(
 		writeVectors(filepath.Join(dir, "pins.jsonl"), Pins),
 		writeVectors(filepath.Join(dir, "json_reader.jsonl"), Reader),
+		writeVectors(filepath.Join(dir, "import_options.jsonl"), ImportOptions),
 		writeVectors(filepath.Join(dir, "snapshots.jsonl"), Snapshots),
+		writeSample(dir),
+		writeExample(filepath.Join(examples, "pinset.ndjson")),
 	)
 }
 
