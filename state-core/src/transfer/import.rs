@@ -289,7 +289,9 @@ impl Run<'_> {
             Err(ref fault) => {
                 self.report.rejected += 1;
                 self.watch.rejected(&entry);
-                if !self.options.keep_going || !fault.recoverable {
+                // What ipfs-cluster itself passes over ends nothing.
+                let passed_over = !entry.let_through.is_empty();
+                if !passed_over && (!self.options.keep_going || !fault.recoverable) {
                     self.flush().await?;
                     self.report.end = ImportEnd::Refused(Box::new(entry));
                     return Err(Ended);
