@@ -1,14 +1,16 @@
 //! Quantiles of keys without reading them all.
 //!
-//! The keys are looked at as a tree of their bytes. The sampler starts with one part,
-//! everything, and divides the heaviest part by the next byte until no part is heavy. How
-//! heavy a part is follows from a short run of keys at its beginning: either the run ends
-//! it, and the count is exact, or the share of the part's key space that the run takes up
-//! gives an estimate. That is sound for CIDs, whose bytes after the common beginning are a
-//! hash; keys of another kind get coarser ranges, which still cover everything once.
+//! The keys are looked at as a tree of their bytes, divided from the top: a part is the
+//! keys with one prefix, and is divided by the first byte in which its keys differ. Where
+//! that gives many parts, the bytes are a hash (CIDs end in one), and how heavy such a part
+//! is follows from the first few of its keys: their share of the part's key space. There
+//! only heavy parts are divided again. Everywhere else every part is, up to a limit, since
+//! the beginning of such a part says little about the rest.
 //!
-//! Dividing one part costs a look-up and a run of up to 32 keys for each of its at most
-//! 256 bytes: about 10 ms with the pages at hand, once or twice for CIDs of one kind.
+//! Dividing one part costs a look-up and a run of up to 32 keys for each of at most 256
+//! bytes, about 10 ms with the pages at hand, and is done once for each kind of CID there
+//! is. Keys of another kind than CIDs may get less even ranges; they still cover
+//! everything once.
 
 use bytes::Bytes;
 use pinstate_core::{Operation, Result};
@@ -21,16 +23,24 @@ const RUN: usize = 32;
 const MOST_PROBES: usize = 8_192;
 /// A range is made of at least this many parts, where there are as many.
 const PARTS_PER_RANGE: f64 = 8.0;
-/// Deeper than any kind of CID shares its beginning, so that hostile keys cost little.
-const MOST_DEPTH: usize = 128;
+/// With this many different bytes at one place the bytes there count as a hash.
+const HASHED: usize = 32;
 
 /// The keys with one prefix.
 struct Part {
-    /// The first key's place: a prefix of all keys in the part.
     prefix: Vec<u8>,
     weight: f64,
-    /// Whether it cannot or need not be divided.
-    whole: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Every key was seen: the weight is exact.
+    Counted,
+    /// The keys go on as a hash: the weight is a fair estimate.
+    Hashed,
+    /// The weight is a guess.
+    Unknown,
 }
 
 /// What the sampler found.
@@ -43,21 +53,25 @@ impl Sample {
     pub(crate) fn take(tree: &sled::Tree, n: usize) -> Result<Self> {
         let mut sampler = Sampler { tree, probes: 0 };
         let mut parts: Vec<Part> = sampler.part(Vec::new())?.into_iter().collect();
-        #[allow(clippy::cast_precision_loss, reason = "weights are estimates")]
-        let share = n.max(1) as f64 * PARTS_PER_RANGE;
-        loop {
+        let share = as_float(n.max(1)) * PARTS_PER_RANGE;
+        while sampler.probes < MOST_PROBES {
             let total: f64 = parts.iter().map(|part| part.weight).sum();
-            let heaviest = parts
+            // Unknown parts first, from the top; then the heaviest.
+            let rank = |part: &Part| match part.kind {
+                Kind::Counted => None,
+                Kind::Unknown => Some((0, as_float(part.prefix.len()))),
+                Kind::Hashed => (part.weight > total / share).then_some((1, -part.weight)),
+            };
+            let next = parts
                 .iter()
                 .enumerate()
-                .filter(|(_, part)| !part.whole && part.weight > total / share)
-                .max_by(|(_, a), (_, b)| a.weight.total_cmp(&b.weight));
-            let Some((at, _)) = heaviest.filter(|_| sampler.probes < MOST_PROBES) else {
-                return Ok(Self { parts });
-            };
+                .filter_map(|(at, part)| Some((at, rank(part)?)))
+                .min_by(|(_, a), (_, b)| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+            let Some((at, _)) = next else { break };
             let prefix = parts.get(at).map(|part| part.prefix.clone()).unwrap_or_default();
-            parts.splice(at..=at, sampler.divide(&prefix)?);
+            parts.splice(at..=at, sampler.divide(prefix)?);
         }
+        Ok(Self { parts })
     }
 
     /// About how many keys there are.
@@ -71,13 +85,11 @@ impl Sample {
     /// At most `n - 1` keys between which about equally many keys lie.
     pub(crate) fn boundaries(&self, n: usize) -> Vec<Bytes> {
         let total: f64 = self.parts.iter().map(|part| part.weight).sum();
-        #[allow(clippy::cast_precision_loss, reason = "weights are estimates")]
-        let mean = total / n.max(1) as f64;
+        let mean = total / as_float(n.max(1));
         let mut boundaries: Vec<Bytes> = Vec::new();
         let mut before = 0.0;
         for part in &self.parts {
-            #[allow(clippy::cast_precision_loss, reason = "weights are estimates")]
-            let next = (boundaries.len() + 1) as f64 * mean;
+            let next = as_float(boundaries.len() + 1) * mean;
             // The boundary goes to whichever side of this part is nearer to the quantile.
             let nearer = before > 0.0 && next - before <= before + part.weight - next;
             if nearer && boundaries.len() + 1 < n && !part.prefix.is_empty() {
@@ -109,45 +121,77 @@ impl Sampler<'_> {
             last = Some(key);
         }
         let Some(last) = last else { return Ok(None) };
-        #[allow(clippy::cast_precision_loss, reason = "weights are estimates")]
-        let exact = seen as f64;
         if seen < RUN {
-            return Ok(Some(Part { prefix, weight: exact, whole: true }));
+            return Ok(Some(Part { prefix, weight: as_float(seen), kind: Kind::Counted }));
         }
         let share = fraction(last.get(prefix.len()..).unwrap_or_default());
-        let weight = (exact - 1.0) / share.max(f64::MIN_POSITIVE);
-        let whole = prefix.len() >= MOST_DEPTH;
-        // A bound, so that sums stay numbers whatever the keys are.
-        Ok(Some(Part { prefix, weight: weight.min(1e18), whole }))
+        // Bounded, so that sums stay numbers whatever the keys are.
+        let weight = (as_float(seen - 1) / share.max(f64::MIN_POSITIVE)).min(1e15);
+        Ok(Some(Part { prefix, weight, kind: Kind::Unknown }))
     }
 
-    /// The parts of a part, by its next byte, in order.
-    fn divide(&mut self, prefix: &[u8]) -> Result<Vec<Part>> {
+    /// The parts of a part, in order: by the first byte in which its keys differ.
+    fn divide(&mut self, mut prefix: Vec<u8>) -> Result<Vec<Part>> {
+        self.extend(&mut prefix)?;
         let mut parts = Vec::new();
-        let mut from = prefix.to_vec();
-        while self.probes < MOST_PROBES {
-            self.probes += 1;
-            let found = self.tree.range(from.as_slice()..).keys().next().transpose();
-            let found = found.map_err(|e| from_engine(e, Operation::Split))?;
-            let Some(key) = found.filter(|key| key.starts_with(prefix)) else { break };
+        let mut from = prefix.clone();
+        loop {
+            let Some(key) = self.first(&from)?.filter(|key| key.starts_with(&prefix)) else {
+                break;
+            };
             let Some(&byte) = key.get(prefix.len()) else {
                 // The prefix itself is a key: the smallest of all.
-                parts.push(Part { prefix: prefix.to_vec(), weight: 1.0, whole: true });
+                parts.push(Part { prefix: prefix.clone(), weight: 1.0, kind: Kind::Counted });
                 from.push(0);
                 continue;
             };
-            let mut child = prefix.to_vec();
+            let mut child = prefix.clone();
             child.push(byte);
-            parts.extend(self.part(child.clone())?);
-            if byte == u8::MAX {
-                return Ok(parts);
+            parts.extend(self.part(child)?);
+            from.truncate(prefix.len());
+            match byte.checked_add(1) {
+                Some(next) => from.push(next),
+                None => break,
             }
-            child.pop();
-            child.push(byte + 1);
-            from = child;
+        }
+        if parts.len() >= HASHED {
+            for part in parts.iter_mut().filter(|part| part.kind == Kind::Unknown) {
+                part.kind = Kind::Hashed;
+            }
         }
         Ok(parts)
     }
+
+    /// Makes a prefix as long as what all its keys have in common.
+    fn extend(&mut self, prefix: &mut Vec<u8>) -> Result<()> {
+        let end = successor(prefix);
+        let last = match &end {
+            Some(end) => self.tree.range(..end.as_slice()).next_back(),
+            None => self.tree.iter().next_back(),
+        };
+        let last = last.transpose().map_err(|e| from_engine(e, Operation::Split))?;
+        if let (Some(first), Some((last, _))) = (self.first(prefix)?, last) {
+            let common = first.iter().zip(last.iter()).take_while(|(a, b)| a == b).count();
+            prefix.extend(first.iter().take(common).skip(prefix.len()));
+        }
+        Ok(())
+    }
+
+    fn first(&mut self, from: &[u8]) -> Result<Option<sled::IVec>> {
+        self.probes += 1;
+        let first = self.tree.range(from..).keys().next().transpose();
+        first.map_err(|e| from_engine(e, Operation::Split))
+    }
+}
+
+/// The least key above all keys with a prefix, if there is one.
+fn successor(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|&byte| byte != u8::MAX)?;
+    let mut successor = prefix.get(..=last)?.to_vec();
+    if let Some(byte) = successor.last_mut() {
+        *byte += 1;
+    }
+    Some(successor)
 }
 
 /// Where in the key space after a prefix a key lies, from 0 to 1.
@@ -159,6 +203,11 @@ fn fraction(rest: &[u8]) -> f64 {
     #[allow(clippy::cast_precision_loss, reason = "weights are estimates")]
     let fraction = u64::from_be_bytes(first) as f64 / u64::MAX as f64;
     fraction
+}
+
+#[allow(clippy::cast_precision_loss, reason = "weights are estimates")]
+fn as_float(number: usize) -> f64 {
+    number as f64
 }
 
 #[cfg(test)]
