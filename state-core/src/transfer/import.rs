@@ -83,7 +83,6 @@ pub enum ImportEnd {
 
 /// What an import did. Never discarded unread: a failure stands only in `end`.
 #[derive(Clone, Debug)]
-#[must_use]
 #[non_exhaustive]
 pub struct ImportReport {
     /// Entries read, good and bad.
@@ -155,6 +154,7 @@ fn refusal(entry: &Entry) -> Error {
 }
 
 /// Reads the whole input without storing anything: what an import of it would meet.
+#[must_use = "a failure stands only in the report"]
 pub async fn check<R>(
     reader: R,
     decoder: Box<dyn Decoder>,
@@ -177,6 +177,7 @@ where
 ///
 /// Ends with the report also when it fails: what is in is in, and the report says how much.
 /// No barrier beyond the store's own acknowledgement: call [`sync`](crate::Store::sync).
+#[must_use = "a failure stands only in the report"]
 pub async fn import<R>(
     namespace: Arc<dyn Namespace>,
     clock: &Clock,
