@@ -5,6 +5,8 @@
 //! or bytes to a buffer. Whoever drives them owns the files, the buffers and the
 //! threads, so the same code serves a file, a pipe, a socket and a test.
 
+pub mod ndjson;
+
 use std::borrow::Cow;
 use std::fmt;
 
