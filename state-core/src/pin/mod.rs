@@ -3,6 +3,7 @@
 mod base;
 mod cid;
 mod fault;
+mod json;
 mod model;
 mod multi;
 mod origin;
@@ -13,6 +14,8 @@ mod view;
 mod wire;
 
 pub use self::cid::Cid;
+pub use self::json::{ImportOverrides, JsonWriter};
+pub(crate) use self::json::{JsonReader, Read};
 pub use self::model::{Pin, PinMode, PinType};
 pub use self::origin::Origin;
 pub use self::peer::PeerId;

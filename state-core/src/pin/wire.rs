@@ -116,7 +116,7 @@ impl<'a> Fields<'a> {
 
     /// Passes a group and the groups in it, at most as deep as Go goes.
     fn skip_group(&mut self, number: u64) -> Result<(), Malformed> {
-        const DEEPEST: usize = 10_000;
+        const DEEPEST: usize = 10_001;
         let mut open = vec![number];
         while let Some(&innermost) = open.last() {
             let tag = self.varint()?;
