@@ -6,6 +6,7 @@
 //! threads, so the same code serves a file, a pipe, a socket and a test.
 
 pub mod key;
+pub mod manifest;
 pub mod raft;
 pub mod snapshot;
 

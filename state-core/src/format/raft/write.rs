@@ -111,6 +111,13 @@ impl RaftSnapshotWriter {
         })
     }
 
+    /// Sends what is written from now on to a device that is always full.
+    #[cfg(all(test, target_os = "linux"))]
+    pub(super) fn refuse_writes(&mut self) {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        self.state = BufWriter::new(full);
+    }
+
     /// Makes the snapshot durable and puts it in its place; returns its folder. When this
     /// returns, the snapshot survives a loss of power.
     ///
