@@ -114,7 +114,10 @@ impl RaftSnapshotWriter {
     /// Sends what is written from now on to a device that is always full.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn refuse_writes(&mut self) {
-        let full = File::options().write(true).open("/dev/full").unwrap();
+        let full = File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("Linux has it");
         self.state = BufWriter::new(full);
     }
 
