@@ -375,13 +375,23 @@ impl Encoder for SnapshotEncoder {
     }
 }
 
-/// The shortest header of the old raw family for at most [`MAX_ENTRY`] bytes.
-fn write_raw_head(len: usize, out: &mut Vec<u8>) {
+/// Appends the shortest header of the old raw family for at most `u32::MAX` bytes.
+pub(super) fn write_raw_head(len: usize, out: &mut Vec<u8>) {
     let [.., a, b, c, d] = len.to_be_bytes();
     match len {
         ..32 => out.push(0xa0 | d),
         32..0x1_0000 => out.extend_from_slice(&[0xda, c, d]),
         _ => out.extend_from_slice(&[0xdb, a, b, c, d]),
+    }
+}
+
+/// Appends the shortest header of an array of at most `u32::MAX` items.
+pub(super) fn write_array_head(len: usize, out: &mut Vec<u8>) {
+    let [.., a, b, c, d] = len.to_be_bytes();
+    match len {
+        ..16 => out.push(0x90 | d),
+        16..0x1_0000 => out.extend_from_slice(&[0xdc, c, d]),
+        _ => out.extend_from_slice(&[0xdd, a, b, c, d]),
     }
 }
 
