@@ -164,14 +164,12 @@ impl JsonReader {
 
     fn document(&mut self, cursor: &mut Cursor<'_>, at_end: bool) -> Result<(), Stop> {
         if cursor.peek()? != b'{' {
+            // To Go, `null` is a pin without anything: the missing CID is found below.
             let is_null = cursor.peek()? == b'n';
             cursor.skip_value(0, at_end)?;
-            let reason = if is_null {
-                "null is a pin without a cid; remove it"
-            } else {
-                "a pin is a JSON object"
-            };
-            self.refuse("", 0, reason);
+            if !is_null {
+                self.refuse("", 0, "is no JSON object, as a pin is");
+            }
             return Ok(());
         }
         cursor.expect(b'{', "an object")?;
