@@ -103,6 +103,8 @@ struct Set {
 
 #[derive(Default)]
 struct Entry {
+    /// Tells most strings apart without a look at them.
+    tail: u64,
     from: Box<[u8]>,
     to: Box<[u8]>,
 }
@@ -125,11 +127,12 @@ impl ByteCache {
         from: &[u8],
         convert: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
     ) -> Option<&'a [u8]> {
-        let set = self.sets.get_mut(slot(from))?;
+        let tail = tail(from);
+        let set = self.sets.get_mut(slot(tail))?;
         let found = set
             .entries
             .iter()
-            .position(|entry| !entry.from.is_empty() && *entry.from == *from);
+            .position(|entry| entry.tail == tail && !entry.from.is_empty() && *entry.from == *from);
         let place = match found {
             Some(place) => place,
             None => {
@@ -138,6 +141,7 @@ impl ByteCache {
                 set.next = (place + 1) % WAYS;
                 let keep = if from.len() <= LONGEST { from } else { &[] };
                 *set.entries.get_mut(place)? = Entry {
+                    tail,
                     from: keep.into(),
                     to: to.into(),
                 };
@@ -148,11 +152,13 @@ impl ByteCache {
     }
 }
 
-/// Peer IDs differ in their last bytes, in binary and in text.
-fn slot(from: &[u8]) -> usize {
-    let tail = from
-        .last_chunk::<8>()
-        .map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail));
+/// The last bytes, in which peer IDs differ, in binary and in text.
+fn tail(from: &[u8]) -> u64 {
+    from.last_chunk::<8>()
+        .map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail))
+}
+
+fn slot(tail: u64) -> usize {
     (tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57) as usize
 }
 

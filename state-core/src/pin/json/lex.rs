@@ -51,11 +51,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// Passes exactly these bytes, if they come next.
-    #[inline]
-    pub(super) fn eat(&mut self, bytes: &[u8]) -> bool {
-        let found = self.rest().starts_with(bytes);
+    #[inline(always)]
+    pub(super) fn eat<const N: usize>(&mut self, bytes: &[u8; N]) -> bool {
+        let found = self.rest().first_chunk::<N>() == Some(bytes);
         if found {
-            self.at += bytes.len();
+            self.at += N;
         }
         found
     }
@@ -281,6 +281,9 @@ fn plain_len(bytes: &[u8]) -> usize {
 /// Appends what a string stands for. `false` if some of it had to be replaced by U+FFFD:
 /// half of a surrogate pair, or a byte that is no part of UTF-8.
 pub(super) fn unescape(raw: RawString<'_>, out: &mut Vec<u8>) -> bool {
+    if !raw.escaped {
+        return push_utf8(raw.body, out);
+    }
     let mut whole = true;
     let mut rest = raw.body;
     loop {
@@ -311,6 +314,10 @@ pub(super) fn unescape(raw: RawString<'_>, out: &mut Vec<u8>) -> bool {
 }
 
 fn push_utf8(text: &[u8], out: &mut Vec<u8>) -> bool {
+    if std::str::from_utf8(text).is_ok() {
+        out.extend_from_slice(text);
+        return true;
+    }
     let mut whole = true;
     for chunk in text.utf8_chunks() {
         out.extend_from_slice(chunk.valid().as_bytes());
