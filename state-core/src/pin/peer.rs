@@ -109,6 +109,13 @@ struct Entry {
     to: Box<[u8]>,
 }
 
+impl Entry {
+    #[inline]
+    fn is(&self, tail: u64, from: &[u8]) -> bool {
+        self.tail == tail && !self.from.is_empty() && *self.from == *from
+    }
+}
+
 /// Longer strings are converted each time: no peer ID in use comes near it.
 const LONGEST: usize = 128;
 
@@ -118,6 +125,14 @@ impl ByteCache {
         Self {
             sets: Box::new(std::array::from_fn(|_| Set::default())),
         }
+    }
+
+    /// What `from` was turned into before.
+    pub(crate) fn get(&self, from: &[u8]) -> Option<&[u8]> {
+        let tail = tail(from);
+        let set = self.sets.get(slot(tail))?;
+        let found = set.entries.iter().find(|entry| entry.is(tail, from));
+        found.map(|entry| &*entry.to)
     }
 
     /// What `from` was turned into before, or else what `convert` turns it into now.
