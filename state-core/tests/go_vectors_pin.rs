@@ -2,6 +2,12 @@
 //!
 //! The vectors are written by the Go module in `interop/`.
 
+#![expect(
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    reason = "a test may panic"
+)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
