@@ -7,6 +7,7 @@
 
 pub mod key;
 pub mod manifest;
+pub mod ndjson;
 pub mod raft;
 pub mod snapshot;
 
