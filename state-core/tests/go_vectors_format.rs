@@ -3,6 +3,8 @@
 //!
 //! The vectors are written by the Go module in `interop/`.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // as in every test
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read, Write};

@@ -4,7 +4,7 @@
 //! CIDv0 is its bare multihash), upper-case and without padding. A datastore key has a `/`
 //! before it, a snapshot has the bare text.
 //!
-//! Every CID has exactly one such text, the *canonical* one, and [`write`] gives no other.
+//! Every CID has exactly one such text, the *canonical* one, and [`write()`] gives no other.
 //! ipfs-cluster reads more than it writes: lower-case letters, line breaks in between and
 //! bits left over after the last byte. It then lists such a key as a second pin of the same
 //! CID which no other call finds. [`parse`] therefore takes the canonical text alone, and
@@ -86,7 +86,7 @@ impl fmt::Display for KeyFault {
 
 impl std::error::Error for KeyFault {}
 
-/// How many characters [`write`] appends for a CID of `len` bytes.
+/// How many characters [`write()`] appends for a CID of `len` bytes.
 #[must_use]
 pub const fn text_len(len: usize) -> usize {
     len / 5 * 8 + (len % 5 * 8).div_ceil(5)
@@ -122,7 +122,7 @@ pub fn text(cid: &[u8]) -> String {
 /// Reads a canonical text and puts the CID's bytes into `cid`, replacing what it held.
 ///
 /// # Errors
-/// Says why the text is not the one that [`write`] gives for a CID; `cid` then holds
+/// Says why the text is not the one that [`write()`] gives for a CID; `cid` then holds
 /// nothing of use.
 pub fn parse(text: &[u8], cid: &mut Vec<u8>) -> Result<(), KeyFault> {
     if decode_canonical(text, cid) && Cid::is_valid(cid) {
