@@ -103,8 +103,17 @@ struct Set {
 
 #[derive(Default)]
 struct Entry {
+    /// Tells most strings apart without a look at them.
+    tail: u64,
     from: Box<[u8]>,
     to: Box<[u8]>,
+}
+
+impl Entry {
+    #[inline]
+    fn is(&self, tail: u64, from: &[u8]) -> bool {
+        self.tail == tail && !self.from.is_empty() && *self.from == *from
+    }
 }
 
 /// Longer strings are converted each time: no peer ID in use comes near it.
@@ -118,6 +127,14 @@ impl ByteCache {
         }
     }
 
+    /// What `from` was turned into before.
+    pub(crate) fn get(&self, from: &[u8]) -> Option<&[u8]> {
+        let tail = tail(from);
+        let set = self.sets.get(slot(tail))?;
+        let found = set.entries.iter().find(|entry| entry.is(tail, from));
+        found.map(|entry| &*entry.to)
+    }
+
     /// What `from` was turned into before, or else what `convert` turns it into now.
     /// A failure of `convert` is not remembered.
     pub(crate) fn get_or<'a>(
@@ -125,11 +142,12 @@ impl ByteCache {
         from: &[u8],
         convert: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
     ) -> Option<&'a [u8]> {
-        let set = self.sets.get_mut(slot(from))?;
+        let tail = tail(from);
+        let set = self.sets.get_mut(slot(tail))?;
         let found = set
             .entries
             .iter()
-            .position(|entry| !entry.from.is_empty() && *entry.from == *from);
+            .position(|entry| entry.tail == tail && !entry.from.is_empty() && *entry.from == *from);
         let place = match found {
             Some(place) => place,
             None => {
@@ -138,6 +156,7 @@ impl ByteCache {
                 set.next = (place + 1) % WAYS;
                 let keep = if from.len() <= LONGEST { from } else { &[] };
                 *set.entries.get_mut(place)? = Entry {
+                    tail,
                     from: keep.into(),
                     to: to.into(),
                 };
@@ -148,11 +167,13 @@ impl ByteCache {
     }
 }
 
-/// Peer IDs differ in their last bytes, in binary and in text.
-fn slot(from: &[u8]) -> usize {
-    let tail = from
-        .last_chunk::<8>()
-        .map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail));
+/// The last bytes, in which peer IDs differ, in binary and in text.
+fn tail(from: &[u8]) -> u64 {
+    from.last_chunk::<8>()
+        .map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail))
+}
+
+fn slot(tail: u64) -> usize {
     (tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57) as usize
 }
 

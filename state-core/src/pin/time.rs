@@ -279,6 +279,7 @@ pub(crate) fn parse_rfc3339(text: &[u8]) -> Option<Parsed> {
 }
 
 /// A number of exactly `N` digits at the start.
+#[inline(always)]
 fn digits<const N: usize>(rest: &mut &[u8]) -> Option<i64> {
     let (number, after) = rest.split_first_chunk::<N>()?;
     let mut value = 0;
@@ -289,6 +290,7 @@ fn digits<const N: usize>(rest: &mut &[u8]) -> Option<i64> {
     Some(value)
 }
 
+#[inline(always)]
 fn expect(rest: &mut &[u8], byte: u8) -> Option<()> {
     let (&first, after) = rest.split_first()?;
     *rest = after;

@@ -23,6 +23,9 @@ pub struct ImportOverrides {
     pub allocations: Vec<PeerId>,
 }
 
+/// Characters in the text of an Ed25519 key's peer ID, the kind of peer ID in use today.
+const ED25519_TEXT: usize = 52;
+
 /// What was found where a document was looked for.
 pub(crate) enum Read {
     /// The bytes end within it.
@@ -53,24 +56,48 @@ pub(crate) struct JsonReader {
     scratch: Scratch,
 }
 
-/// The keys of a document, in the order in which they are written.
-static KEYS: [(&[u8], Field); 16] = [
-    (b"\"replication_factor_min\":", Field::ReplicationMin),
-    (b"\"replication_factor_max\":", Field::ReplicationMax),
-    (b"\"name\":", Field::Name),
-    (b"\"mode\":", Field::Mode),
-    (b"\"shard_size\":", Field::ShardSize),
-    (b"\"user_allocations\":", Field::UserAllocations),
-    (b"\"expire_at\":", Field::ExpireAt),
-    (b"\"metadata\":", Field::Metadata),
-    (b"\"pin_update\":", Field::PinUpdate),
-    (b"\"origins\":", Field::Origins),
-    (b"\"cid\":", Field::Cid),
-    (b"\"type\":", Field::Type),
-    (b"\"allocations\":", Field::Allocations),
-    (b"\"max_depth\":", Field::MaxDepth),
-    (b"\"reference\":", Field::Reference),
-    (b"\"timestamp\":", Field::Timestamp),
+/// Passes the key of a field with its colon, if it comes next and is written as usual.
+#[inline(always)]
+fn eat_key(field: Field, cursor: &mut Cursor<'_>) -> bool {
+    // Literals, so that each is compared in a few words and not by a call.
+    match field {
+        Field::ReplicationMin => cursor.eat(b"\"replication_factor_min\":"),
+        Field::ReplicationMax => cursor.eat(b"\"replication_factor_max\":"),
+        Field::Name => cursor.eat(b"\"name\":"),
+        Field::Mode => cursor.eat(b"\"mode\":"),
+        Field::ShardSize => cursor.eat(b"\"shard_size\":"),
+        Field::UserAllocations => cursor.eat(b"\"user_allocations\":"),
+        Field::ExpireAt => cursor.eat(b"\"expire_at\":"),
+        Field::Metadata => cursor.eat(b"\"metadata\":"),
+        Field::PinUpdate => cursor.eat(b"\"pin_update\":"),
+        Field::Origins => cursor.eat(b"\"origins\":"),
+        Field::Cid => cursor.eat(b"\"cid\":"),
+        Field::Type => cursor.eat(b"\"type\":"),
+        Field::Allocations => cursor.eat(b"\"allocations\":"),
+        Field::MaxDepth => cursor.eat(b"\"max_depth\":"),
+        Field::Reference => cursor.eat(b"\"reference\":"),
+        Field::Timestamp => cursor.eat(b"\"timestamp\":"),
+    }
+}
+
+/// The fields of a document, in the order in which they are written.
+static FIELDS: [Field; 16] = [
+    Field::ReplicationMin,
+    Field::ReplicationMax,
+    Field::Name,
+    Field::Mode,
+    Field::ShardSize,
+    Field::UserAllocations,
+    Field::ExpireAt,
+    Field::Metadata,
+    Field::PinUpdate,
+    Field::Origins,
+    Field::Cid,
+    Field::Type,
+    Field::Allocations,
+    Field::MaxDepth,
+    Field::Reference,
+    Field::Timestamp,
 ];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,9 +154,7 @@ impl Field {
                 other => other.to_ascii_lowercase(),
             })
             .collect::<String>();
-        KEYS.iter()
-            .map(|(_, field)| *field)
-            .find(|field| field.name() == folded)
+        FIELDS.into_iter().find(|field| field.name() == folded)
     }
 }
 
@@ -164,26 +189,23 @@ impl JsonReader {
 
     fn document(&mut self, cursor: &mut Cursor<'_>, at_end: bool) -> Result<(), Stop> {
         if cursor.peek()? != b'{' {
+            // To Go, `null` is a pin without anything: the missing CID is found below.
             let is_null = cursor.peek()? == b'n';
             cursor.skip_value(0, at_end)?;
-            let reason = if is_null {
-                "null is a pin without a cid; remove it"
-            } else {
-                "a pin is a JSON object"
-            };
-            self.refuse("", 0, reason);
+            if !is_null {
+                self.refuse("", 0, "is no JSON object, as a pin is");
+            }
             return Ok(());
         }
         cursor.expect(b'{', "an object")?;
         if cursor.empty(b'}')? {
             return Ok(());
         }
-        let mut expected = KEYS.iter();
+        let mut expected = FIELDS.iter();
         loop {
             // Whoever writes pins writes the keys in one order and without spaces.
-            let next = expected.next().filter(|(key, _)| cursor.eat(key));
-            match next {
-                Some((_, field)) => self.field(*field, cursor)?,
+            match expected.next().filter(|field| eat_key(**field, cursor)) {
+                Some(field) => self.field(*field, cursor)?,
                 None => self.unexpected_key(cursor)?,
             }
             if !cursor.more(b'}', "a comma or the object's end")? {
@@ -230,7 +252,9 @@ impl JsonReader {
         }
         self.scratch.seen |= bit;
         if first == b'n' {
-            cursor.word("null")?;
+            if !cursor.eat(b"null") {
+                cursor.word("null")?;
+            }
             self.null(field, at);
             return Ok(());
         }
@@ -314,10 +338,10 @@ impl JsonReader {
         field: Field,
         cursor: &mut Cursor<'a>,
     ) -> Result<Option<RawString<'a>>, Stop> {
+        let at = cursor.at();
         if cursor.peek()? == b'"' {
             return cursor.string().map(Some);
         }
-        let at = cursor.at();
         cursor.skip_value(1, false)?;
         self.refuse(field.name(), at, "is no string");
         Ok(None)
@@ -357,16 +381,15 @@ impl JsonReader {
     }
 
     fn mode(&mut self, raw: RawString<'_>, at: usize) {
-        let mut text = Vec::new();
-        unescape(raw, &mut text);
-        self.scratch.mode = Some(match text.as_slice() {
-            b"direct" => PinMode::Direct,
-            b"recursive" => PinMode::Recursive,
-            _ => {
-                self.quirk(Quirk::UnknownMode, "mode", at);
-                PinMode::Recursive
-            }
-        });
+        let mode = match plain_text(raw, &mut self.scratch.text) {
+            b"direct" => Some(PinMode::Direct),
+            b"recursive" => Some(PinMode::Recursive),
+            _ => None,
+        };
+        if mode.is_none() {
+            self.quirk(Quirk::UnknownMode, "mode", at);
+        }
+        self.scratch.mode = mode.or(Some(PinMode::Recursive));
     }
 
     fn pin_type(&mut self, first: u8, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
@@ -383,20 +406,18 @@ impl JsonReader {
         let Some(raw) = self.string(Field::Type, cursor)? else {
             return Ok(());
         };
-        let mut text = Vec::new();
-        unescape(raw, &mut text);
-        let text = String::from_utf8_lossy(&text);
-        self.scratch.pin_type = Some(match (PinType::from_name(&text), &*text) {
-            (Some(pin_type), _) => pin_type.stored(),
-            (None, "" | "all") => {
-                self.quirk(Quirk::AllType, "type", at);
-                PinType::SHARD.stored()
-            }
-            (None, _) => {
-                self.quirk(Quirk::UnknownType, "type", at);
-                PinType::BAD.stored()
-            }
-        });
+        let text = std::str::from_utf8(plain_text(raw, &mut self.scratch.text));
+        let (pin_type, quirk) = match text.unwrap_or_default() {
+            "" | "all" => (PinType::SHARD, Some(Quirk::AllType)),
+            name => match PinType::from_name(name) {
+                Some(pin_type) => (pin_type, None),
+                None => (PinType::BAD, Some(Quirk::UnknownType)),
+            },
+        };
+        self.scratch.pin_type = Some(pin_type.stored());
+        if let Some(quirk) = quirk {
+            self.quirk(quirk, "type", at);
+        }
         Ok(())
     }
 
@@ -405,6 +426,9 @@ impl JsonReader {
         let Some(raw) = self.string(field, cursor)? else {
             return Ok(None);
         };
+        if raw.body == b"0001-01-01T00:00:00Z" {
+            return Ok(Some(0));
+        }
         // Go does not look for escapes here, so a time with one is no time.
         let Some(time) = parse_rfc3339(raw.body) else {
             self.refuse(field.name(), at, "is no RFC 3339 time");
@@ -505,6 +529,17 @@ impl JsonReader {
     }
 
     fn element(&mut self, field: Field, index: usize, cursor: &mut Cursor<'_>) -> Result<(), Stop> {
+        // A known text is no more than its own length of plain characters, so a peer that has
+        // been met before is not looked through for the end of its string.
+        if field == Field::Allocations
+            && let Some(peer) = cursor
+                .quoted(ED25519_TEXT)
+                .and_then(|text| self.scratch.peers.get(text))
+        {
+            proto::push_allocation(peer, &mut self.scratch.allocations);
+            cursor.pass(ED25519_TEXT + 2);
+            return Ok(());
+        }
         let is_string = cursor.peek()? == b'"';
         let at = cursor.at();
         if !is_string {
