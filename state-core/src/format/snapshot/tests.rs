@@ -179,10 +179,7 @@ fn keys_that_are_not_canonical_are_stored_in_neither_mode() {
     for (key, reason) in [
         (&text.to_lowercase()[..], &other[..]),
         ("", "empty, so it names no CID"),
-        (
-            "AAAA",
-            "base32 of bytes that are no CID: its version is not 1",
-        ),
+        ("AAAA", "base32 of bytes that are no CID"),
         ("no key", "byte 0x20 at index 2 is no base32 digit"),
     ] {
         let input = [
@@ -362,7 +359,7 @@ fn other_layouts() {
         );
         let (found, _, offset, recoverable) = fault(&strict[0]);
         assert_eq!((found, recoverable), (field, true), "{input:02x?}");
-        assert!(offset.is_some());
+        assert_eq!(offset.is_some(), field != "key");
         assert_eq!(strict[0].raw, input);
         assert!(strict[1].body.is_ok(), "the next entry is read");
     }
