@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -111,10 +110,8 @@ func runBench(args []string) error {
 	if *once {
 		err = benchOnce(b)
 	} else {
-		// tells a driver that loading is over
-		if err = json.NewEncoder(os.Stdout).Encode(map[string]int{"ready": b.Len()}); err == nil {
-			err = b.Serve(os.Stdin, os.Stdout)
-		}
+		fmt.Fprintf(os.Stderr, "interop: %d pins loaded\n", b.Len())
+		err = b.Serve(os.Stdin, os.Stdout)
 	}
 	return errors.Join(err, b.Close())
 }
