@@ -62,21 +62,14 @@ impl fmt::Display for KeyFault {
         match self {
             Self::Empty => f.write_str("empty, so it names no CID"),
             Self::Foreign { at, byte } if byte.is_ascii_graphic() => {
-                write!(
-                    f,
-                    "'{}' at index {at} is no base32 digit",
-                    char::from(*byte)
-                )
+                write!(f, "'{}' at index {at} is no base32 digit", char::from(*byte))
             }
             Self::Foreign { at, byte } => {
                 write!(f, "byte 0x{byte:02x} at index {at} is no base32 digit")
             }
             Self::NotCid(reason) => write!(f, "base32 of bytes that are no CID: {reason}"),
             Self::OtherSpelling { canonical } => {
-                write!(
-                    f,
-                    "not the canonical base32 of its CID, which is {canonical}"
-                )
+                write!(f, "not the canonical base32 of its CID, which is {canonical}")
             }
         }
     }
@@ -126,13 +119,11 @@ pub fn parse(text: &[u8], cid: &mut Vec<u8>) -> Result<(), KeyFault> {
     if !decode_canonical(text, cid) {
         return Err(explain(text));
     }
-    check_cid(cid).map_err(|reason| {
-        if cid.is_empty() {
-            KeyFault::Empty
-        } else {
-            KeyFault::NotCid(reason)
-        }
-    })
+    check_cid(cid).map_err(
+        |reason| {
+            if cid.is_empty() { KeyFault::Empty } else { KeyFault::NotCid(reason) }
+        },
+    )
 }
 
 /// Whether ipfs-cluster accepts `bytes` as a CID: go-cid 0.6.1, `Cast`.
@@ -250,9 +241,7 @@ fn explain(text: &[u8]) -> KeyFault {
         Ok(bytes) if bytes.is_empty() => KeyFault::NotCid("too short"),
         Ok(bytes) => match check_cid(&bytes) {
             Err(reason) => KeyFault::NotCid(reason),
-            Ok(()) => KeyFault::OtherSpelling {
-                canonical: self::text(&bytes),
-            },
+            Ok(()) => KeyFault::OtherSpelling { canonical: self::text(&bytes) },
         },
     }
 }

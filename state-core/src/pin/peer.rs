@@ -113,9 +113,7 @@ const LONGEST: usize = 128;
 impl ByteCache {
     /// An empty cache.
     pub(crate) fn new() -> Self {
-        Self {
-            sets: Box::new(std::array::from_fn(|_| Set::default())),
-        }
+        Self { sets: Box::new(std::array::from_fn(|_| Set::default())) }
     }
 
     /// What `from` was turned into before, or else what `convert` turns it into now.
@@ -126,10 +124,8 @@ impl ByteCache {
         convert: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
     ) -> Option<&'a [u8]> {
         let set = self.sets.get_mut(slot(from))?;
-        let found = set
-            .entries
-            .iter()
-            .position(|entry| !entry.from.is_empty() && *entry.from == *from);
+        let found =
+            set.entries.iter().position(|entry| !entry.from.is_empty() && *entry.from == *from);
         let place = match found {
             Some(place) => place,
             None => {
@@ -137,10 +133,7 @@ impl ByteCache {
                 let place = set.next;
                 set.next = (place + 1) % WAYS;
                 let keep = if from.len() <= LONGEST { from } else { &[] };
-                *set.entries.get_mut(place)? = Entry {
-                    from: keep.into(),
-                    to: to.into(),
-                };
+                *set.entries.get_mut(place)? = Entry { from: keep.into(), to: to.into() };
                 place
             }
         };
@@ -150,9 +143,7 @@ impl ByteCache {
 
 /// Peer IDs differ in their last bytes, in binary and in text.
 fn slot(from: &[u8]) -> usize {
-    let tail = from
-        .last_chunk::<8>()
-        .map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail));
+    let tail = from.last_chunk::<8>().map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail));
     (tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57) as usize
 }
 
