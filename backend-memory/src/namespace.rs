@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use pinstate_core::{
-    Atomicity, BatchItem, BatchOptions, BatchOutcome, Capabilities, Count, CountOptions, Cursor, Delete,
-    Error, ErrorKind, Key, Namespace, Operation, Precondition, Put, Range, ReadOptions, Record,
-    Result, Scan, ScanOptions, Scope, Version, WriteOptions, Written,
+    Atomicity, BatchItem, BatchOptions, BatchOutcome, Capabilities, Count, CountOptions, Cursor,
+    Delete, Error, ErrorKind, Key, Namespace, Operation, Precondition, Put, Range, ReadOptions,
+    Record, Result, Scan, ScanOptions, Scope, Version, WriteOptions, Written,
 };
 
 use crate::BACKEND;

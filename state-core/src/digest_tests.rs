@@ -24,10 +24,7 @@ fn by_definition(key: &[u8], bytes: &[u8]) -> u128 {
 fn known_texts() {
     // Computed with another BLAKE3, lukechampine.com/blake3 1.4.1. They may never change:
     // manifests of years ago are compared with them.
-    assert_eq!(
-        Digest::new(Kind::Raw).to_string(),
-        "raw:0:00000000000000000000000000000000"
-    );
+    assert_eq!(Digest::new(Kind::Raw).to_string(), "raw:0:00000000000000000000000000000000");
     let mut digest = Digest::new(Kind::Pin);
     digest.add(b"key", b"value");
     assert_eq!(digest.to_string(), "pin:1:5801e7c67c0f8c901f571f26c39151a2");
@@ -53,11 +50,7 @@ fn a_row_twice_does_not_cancel_out() {
 
 #[test]
 fn sums_wrap() {
-    let mut digest = Digest {
-        kind: Kind::Raw,
-        count: 1,
-        sum: u128::MAX,
-    };
+    let mut digest = Digest { kind: Kind::Raw, count: 1, sum: u128::MAX };
     digest.add_row(Row(2));
     assert_eq!((digest.count, digest.sum), (2, 1));
 }
@@ -66,13 +59,7 @@ fn sums_wrap() {
 fn kinds_do_not_mix() {
     let mut raw = Digest::new(Kind::Raw);
     let refused = raw.merge(&of(Kind::Pin, &[(vec![1], vec![2])]));
-    assert_eq!(
-        refused,
-        Err(MixedKinds {
-            into: Kind::Raw,
-            from: Kind::Pin
-        })
-    );
+    assert_eq!(refused, Err(MixedKinds { into: Kind::Raw, from: Kind::Pin }));
     assert_eq!(raw, Digest::new(Kind::Raw));
 }
 

@@ -19,9 +19,7 @@ use serde_json::Value;
 
 /// The vectors of one file, each with its name.
 fn vectors(file: &str) -> Vec<(String, Value)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../interop/testdata")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/testdata").join(file);
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let vectors: Vec<_> = text
@@ -66,10 +64,7 @@ fn check_pin(vector: &Value) -> Result<(), String> {
     match (written, vector["json"].as_str()) {
         (Ok(()), Some(json)) if json.as_bytes() == line => Ok(()),
         (Err(_), None) if line.is_empty() => Ok(()),
-        (written, _) => Err(format!(
-            "{written:?}, written as {}",
-            String::from_utf8_lossy(&line)
-        )),
+        (written, _) => Err(format!("{written:?}, written as {}", String::from_utf8_lossy(&line))),
     }
 }
 

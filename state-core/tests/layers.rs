@@ -36,7 +36,9 @@ async fn only_what_failed_is_written_again_and_in_its_keys_order() {
     let log = Arc::clone(&calls);
     *bends.apply.lock() = Some(Box::new(move |batch, mut outcome| {
         let names = batch.iter().map(|item| match item {
-            BatchItem::Put(put) => (String::from_utf8_lossy(put.key.as_bytes()).into(), put.version.0),
+            BatchItem::Put(put) => {
+                (String::from_utf8_lossy(put.key.as_bytes()).into(), put.version.0)
+            }
             BatchItem::Delete(delete) => (delete.key.to_string(), delete.version.0),
         });
         let mut calls = log.lock();
@@ -84,9 +86,8 @@ async fn each_write_of_a_batch_keeps_its_own_verdict() {
 #[tokio::test]
 async fn a_batch_that_fails_as_a_whole_is_an_error_as_a_whole() {
     let (store, bends) = bent_store();
-    *bends.apply.lock() = Some(Box::new(|_, _| {
-        Err(Error::new(ErrorKind::Closed, Operation::Apply, "bent"))
-    }));
+    *bends.apply.lock() =
+        Some(Box::new(|_, _| Err(Error::new(ErrorKind::Closed, Operation::Apply, "bent"))));
     let pins = namespace(&layers().apply(store)).await;
     let error = pins.apply(vec![put("a", "1", 1)], BatchOptions::new()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Closed);

@@ -64,21 +64,14 @@ impl fmt::Display for KeyFault {
         match self {
             Self::Empty => f.write_str("empty, so it names no CID"),
             Self::Foreign { at, byte } if byte.is_ascii_graphic() => {
-                write!(
-                    f,
-                    "'{}' at index {at} is no base32 digit",
-                    char::from(*byte)
-                )
+                write!(f, "'{}' at index {at} is no base32 digit", char::from(*byte))
             }
             Self::Foreign { at, byte } => {
                 write!(f, "byte 0x{byte:02x} at index {at} is no base32 digit")
             }
             Self::NotCid => f.write_str("base32 of bytes that are no CID"),
             Self::OtherSpelling { canonical } => {
-                write!(
-                    f,
-                    "not the canonical base32 of its CID, which is {canonical}"
-                )
+                write!(f, "not the canonical base32 of its CID, which is {canonical}")
             }
         }
     }

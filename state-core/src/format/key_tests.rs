@@ -18,13 +18,8 @@ fn parsed(text: &[u8]) -> Result<Vec<u8>, KeyFault> {
 #[test]
 fn text_of_known_cids() {
     // Written by go-base32 0.1.0 for the CIDv0 of the empty UnixFS directory.
-    let cid = bs58::decode("QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn")
-        .into_vec()
-        .unwrap();
-    assert_eq!(
-        text(&cid),
-        "CIQFTFEEHEDF6KLBT32BFAGLXEZL4UWFNWM4LFTLMXQBCERZ6CMLX3Y"
-    );
+    let cid = bs58::decode("QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn").into_vec().unwrap();
+    assert_eq!(text(&cid), "CIQFTFEEHEDF6KLBT32BFAGLXEZL4UWFNWM4LFTLMXQBCERZ6CMLX3Y");
     assert_eq!(text_len(cid.len()), text(&cid).len());
     assert_eq!(parsed(text(&cid).as_bytes()), Ok(cid));
 }
@@ -33,17 +28,12 @@ fn text_of_known_cids() {
 fn other_spellings_name_the_canonical_one() {
     let cid = v1(32); // 36 bytes: 58 characters with two bits left over
     let canonical = text(&cid);
-    let other = Err(KeyFault::OtherSpelling {
-        canonical: canonical.clone(),
-    });
+    let other = Err(KeyFault::OtherSpelling { canonical: canonical.clone() });
     assert_eq!(parsed(canonical.to_lowercase().as_bytes()), other);
     let mut mixed = canonical.clone().into_bytes();
     mixed[3].make_ascii_lowercase();
     assert_eq!(parsed(&mixed), other);
-    assert_eq!(
-        parsed(format!("{}\r\n{}", &canonical[..7], &canonical[7..]).as_bytes()),
-        other
-    );
+    assert_eq!(parsed(format!("{}\r\n{}", &canonical[..7], &canonical[7..]).as_bytes()), other);
     let mut bits = canonical.clone().into_bytes();
     let last = bits.last_mut().unwrap();
     assert_eq!(VALUES[usize::from(*last)] & 3, 0);
@@ -106,11 +96,7 @@ fn every_byte_in_every_place_of_a_group() {
             let mut letters = *b"AAAAAAAA";
             letters[place] = byte;
             let expected = BASE32_NOPAD.decode(&letters).ok();
-            assert_eq!(
-                unspell(letters).map(Vec::from),
-                expected,
-                "{byte} at {place}"
-            );
+            assert_eq!(unspell(letters).map(Vec::from), expected, "{byte} at {place}");
         }
     }
 }

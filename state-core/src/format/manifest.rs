@@ -88,15 +88,7 @@ impl Manifest {
     #[must_use]
     pub const fn new(format: Format, count: u64, file: (u64, FileHash), digest: Digest) -> Self {
         let (bytes, blake3) = file;
-        Self {
-            version: VERSION,
-            format,
-            zone: None,
-            count,
-            bytes,
-            blake3,
-            digest,
-        }
+        Self { version: VERSION, format, zone: None, count, bytes, blake3, digest }
     }
 
     /// The same manifest, with the time zone of the export.
@@ -134,9 +126,7 @@ impl Manifest {
         // The version first: another one may have other fields.
         let document: serde_json::Value = serde_json::from_slice(text).map_err(broken)?;
         match document.get("version") {
-            None => Err(ManifestError::Broken(
-                "it has no field `version`".to_owned(),
-            )),
+            None => Err(ManifestError::Broken("it has no field `version`".to_owned())),
             Some(version) if version.as_u64() != Some(VERSION) => {
                 Err(ManifestError::Version(version.to_string()))
             }
@@ -153,11 +143,7 @@ impl Manifest {
         let mut differences = Vec::new();
         let mut compare = |field, expected: String, found: String| {
             if expected != found {
-                differences.push(Difference {
-                    field,
-                    expected,
-                    found,
-                });
+                differences.push(Difference { field, expected, found });
             }
         };
         compare("format", self.format.to_string(), found.format.to_string());
@@ -182,11 +168,7 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            field,
-            expected,
-            found,
-        } = self;
+        let Self { field, expected, found } = self;
         write!(f, "{field}: the manifest says {expected}, found {found}")
     }
 }
@@ -222,8 +204,7 @@ impl FromStr for FileHash {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let lower = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         let hash = blake3::Hash::from_hex(text).ok().filter(|_| lower);
-        hash.map(Self)
-            .ok_or("it is not 64 lower-case hexadecimal digits")
+        hash.map(Self).ok_or("it is not 64 lower-case hexadecimal digits")
     }
 }
 

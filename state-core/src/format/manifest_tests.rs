@@ -29,26 +29,16 @@ fn text_is_pinned() {
 #[test]
 fn reads_what_it_writes() {
     assert_eq!(Manifest::parse(sample().to_json().as_bytes()), Ok(sample()));
-    let without_zone = Manifest {
-        zone: None,
-        format: Format::Raft,
-        ..sample()
-    };
+    let without_zone = Manifest { zone: None, format: Format::Raft, ..sample() };
     assert!(!without_zone.to_json().contains("zone"));
-    assert_eq!(
-        Manifest::parse(without_zone.to_json().as_bytes()),
-        Ok(without_zone)
-    );
+    assert_eq!(Manifest::parse(without_zone.to_json().as_bytes()), Ok(without_zone));
 }
 
 #[test]
 fn refuses_another_version_before_anything_else() {
     for version in ["2", "0", "\"1\"", "1.5", "-1"] {
         let text = format!(r#"{{"version": {version}, "of": "other fields"}}"#);
-        assert_eq!(
-            Manifest::parse(text.as_bytes()),
-            Err(ManifestError::Version(version.into()))
-        );
+        assert_eq!(Manifest::parse(text.as_bytes()), Err(ManifestError::Version(version.into())));
     }
     assert_eq!(
         ManifestError::Version("2".into()).to_string(),
@@ -95,44 +85,19 @@ fn names_what_is_wrong() {
 fn differences_name_the_field_and_both_sides() {
     let expected = sample();
     assert_eq!(expected.differences(&expected), []);
-    assert_eq!(
-        expected.differences(&Manifest {
-            zone: None,
-            ..sample()
-        }),
-        []
-    );
+    assert_eq!(expected.differences(&Manifest { zone: None, ..sample() }), []);
     let mut digest = Digest::new(Kind::Pin);
     digest.add(b"key", b"other value");
     let (bytes, blake3) = FileHasher::new().finish();
-    let found = Manifest {
-        format: Format::Snapshot,
-        count: 7,
-        bytes,
-        blake3,
-        digest,
-        ..sample()
-    };
+    let found = Manifest { format: Format::Snapshot, count: 7, bytes, blake3, digest, ..sample() };
     let differences = expected.differences(&found);
-    let fields: Vec<_> = differences
-        .iter()
-        .map(|difference| difference.field)
-        .collect();
+    let fields: Vec<_> = differences.iter().map(|difference| difference.field).collect();
     assert_eq!(fields, ["format", "count", "bytes", "blake3", "digest"]);
-    assert_eq!(
-        differences[1].to_string(),
-        "count: the manifest says 1, found 7"
-    );
+    assert_eq!(differences[1].to_string(), "count: the manifest says 1, found 7");
 }
 
 #[test]
 fn stands_beside_the_export() {
-    assert_eq!(
-        Manifest::path_for(Path::new("a/b.ndjson")),
-        Path::new("a/b.ndjson.manifest")
-    );
-    assert_eq!(
-        Manifest::path_for(Path::new("backup/raft/")),
-        Path::new("backup/raft.manifest")
-    );
+    assert_eq!(Manifest::path_for(Path::new("a/b.ndjson")), Path::new("a/b.ndjson.manifest"));
+    assert_eq!(Manifest::path_for(Path::new("backup/raft/")), Path::new("backup/raft.manifest"));
 }

@@ -29,9 +29,7 @@ pub struct NdjsonEncoder {
 impl NdjsonEncoder {
     /// An encoder that shows times in `zone`.
     pub fn new(zone: Zone) -> Self {
-        Self {
-            writer: JsonWriter::new(zone),
-        }
+        Self { writer: JsonWriter::new(zone) }
     }
 }
 
@@ -57,11 +55,7 @@ impl NdjsonDecoder {
     pub fn new(leniency: Leniency, overrides: ImportOverrides) -> Self {
         Self {
             reader: JsonReader::new(leniency, overrides),
-            next: Position {
-                ordinal: 1,
-                line: 1,
-                offset: 0,
-            },
+            next: Position { ordinal: 1, line: 1, offset: 0 },
             pending: None,
             ended: false,
         }
@@ -76,11 +70,7 @@ impl NdjsonDecoder {
     /// Reads the entry at the start of `rest`; `None` if more bytes are needed.
     fn entry(&mut self, rest: &[u8], at_end: bool) -> Option<(usize, Entry)> {
         let (len, body, let_through) = match self.reader.read(rest, at_end) {
-            Read::Document {
-                len,
-                body,
-                let_through,
-            } => (len, body, let_through),
+            Read::Document { len, body, let_through } => (len, body, let_through),
             Read::Incomplete if !at_end => {
                 self.pending = Some(Pending::at(rest));
                 return None;
@@ -104,12 +94,7 @@ impl NdjsonDecoder {
             (Err(_), Some(raw)) => Bytes::copy_from_slice(raw),
             _ => Bytes::new(),
         };
-        let entry = Entry {
-            at: self.next,
-            body,
-            raw,
-            let_through,
-        };
+        let entry = Entry { at: self.next, body, raw, let_through };
         Some((len, entry))
     }
 
@@ -217,12 +202,7 @@ impl Pending {
 
     fn at(rest: &[u8]) -> Self {
         let mut pending = Self::until(rest.len() * 2);
-        let mut scan = Scan {
-            passed: 0,
-            depth: 0,
-            in_string: false,
-            after_backslash: false,
-        };
+        let mut scan = Scan { passed: 0, depth: 0, in_string: false, after_backslash: false };
         scan.closes(rest);
         pending.scan = Some(scan);
         pending

@@ -117,10 +117,7 @@ fn unpadded_with_breaks(text: &[u8], table: &[u8; 256], out: &mut Vec<u8>) -> Op
 }
 
 fn without_breaks(text: &[u8]) -> Vec<u8> {
-    text.iter()
-        .copied()
-        .filter(|c| !matches!(c, b'\r' | b'\n'))
-        .collect()
+    text.iter().copied().filter(|c| !matches!(c, b'\r' | b'\n')).collect()
 }
 
 /// The 40 bits of eight characters.
@@ -137,11 +134,7 @@ fn group_bits(group: &[u8; 8], table: &[u8; 256]) -> Option<u64> {
 
 /// Whole bytes of the last, short group. One, three or six characters give nothing.
 fn last_group(rest: &[u8], table: &[u8; 256], out: &mut Vec<u8>) -> Option<()> {
-    let zero = if table == &BASE32HEX_VALUES {
-        b'0'
-    } else {
-        b'a'
-    };
+    let zero = if table == &BASE32HEX_VALUES { b'0' } else { b'a' };
     let mut group = [zero; 8];
     for (to, from) in group.iter_mut().zip(rest) {
         *to = *from;
@@ -209,10 +202,7 @@ pub(crate) fn decode_i2p_base64(text: &[u8]) -> Option<Vec<u8>> {
 
 /// I2P's base64, padded.
 pub(crate) fn i2p_base64(bytes: &[u8]) -> String {
-    BASE64_I2P_PADDED
-        .as_ref()
-        .map(|encoding| encoding.encode(bytes))
-        .unwrap_or_default()
+    BASE64_I2P_PADDED.as_ref().map(|encoding| encoding.encode(bytes)).unwrap_or_default()
 }
 
 /// Decodes a base58 text with Bitcoin's alphabet; empty text is none.
@@ -241,14 +231,13 @@ pub(crate) fn decode_multibase(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
         0 => body.to_vec(),
         b'0' => decode_base2(body)?,
         b'f' | b'F' => HEXLOWER_PERMISSIVE.decode(body).ok()?,
-        b'k' | b'K' if !body.is_empty() => Base::Base36Lower
-            .decode(std::str::from_utf8(body).ok()?.to_ascii_lowercase())
-            .ok()?,
+        b'k' | b'K' if !body.is_empty() => {
+            Base::Base36Lower.decode(std::str::from_utf8(body).ok()?.to_ascii_lowercase()).ok()?
+        }
         b'z' => decode_base58(body)?,
-        b'Z' if !body.is_empty() => bs58::decode(body)
-            .with_alphabet(bs58::Alphabet::FLICKR)
-            .into_vec()
-            .ok()?,
+        b'Z' if !body.is_empty() => {
+            bs58::decode(body).with_alphabet(bs58::Alphabet::FLICKR).into_vec().ok()?
+        }
         b'm' => whole(&BASE64_PLAIN)?,
         b'M' => whole(&BASE64_PADDED)?,
         b'u' => whole(&BASE64_URL_PLAIN)?,
@@ -289,9 +278,7 @@ mod tests {
 
     #[test]
     fn base32_comes_back_at_every_length() {
-        let bytes: Vec<u8> = (0..64u8)
-            .map(|n| n.wrapping_mul(37).wrapping_add(5))
-            .collect();
+        let bytes: Vec<u8> = (0..64u8).map(|n| n.wrapping_mul(37).wrapping_add(5)).collect();
         for length in 0..bytes.len() {
             let mut text = vec![b'b'];
             push_base32(&bytes[..length], &mut text);

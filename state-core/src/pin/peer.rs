@@ -122,9 +122,7 @@ const LONGEST: usize = 128;
 impl ByteCache {
     /// An empty cache.
     pub(crate) fn new() -> Self {
-        Self {
-            sets: Box::new(std::array::from_fn(|_| Set::default())),
-        }
+        Self { sets: Box::new(std::array::from_fn(|_| Set::default())) }
     }
 
     /// What `from` was turned into before.

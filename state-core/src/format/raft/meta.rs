@@ -86,9 +86,7 @@ impl RaftMeta {
             index,
             term,
             peers: Some(old_peers(&servers)),
-            configuration: Configuration {
-                servers: Some(servers),
-            },
+            configuration: Configuration { servers: Some(servers) },
             configuration_index,
             size: 0,
             crc: None,
@@ -104,10 +102,8 @@ impl RaftMeta {
 
 /// The addresses of the voters as an array of raw strings; nil if there are none.
 fn old_peers(servers: &[RaftServer]) -> Vec<u8> {
-    let voters: Vec<_> = servers
-        .iter()
-        .filter(|server| server.suffrage == Suffrage::VOTER)
-        .collect();
+    let voters: Vec<_> =
+        servers.iter().filter(|server| server.suffrage == Suffrage::VOTER).collect();
     if voters.is_empty() {
         return vec![0xc0];
     }

@@ -47,24 +47,15 @@ impl RaftSnapshot {
         if path.join(META).is_file() {
             let name = path.canonicalize().map_err(RaftError::io("find", path))?;
             if is_unfinished(&name) {
-                return Err(RaftError::Unfinished {
-                    path: path.to_path_buf(),
-                });
+                return Err(RaftError::Unfinished { path: path.to_path_buf() });
             }
             let (dir, meta) = (path.to_path_buf(), read_meta(path)?);
-            return Ok(Self {
-                dir,
-                meta,
-                leniency,
-                skipped: Vec::new(),
-            });
+            return Ok(Self { dir, meta, leniency, skipped: Vec::new() });
         }
         fs::metadata(path).map_err(RaftError::io("read", path))?;
         let folders = [path.join(SNAPSHOTS), path.join(RAFT).join(SNAPSHOTS)];
         let Some(folder) = folders.into_iter().find(|folder| folder.is_dir()) else {
-            return Err(RaftError::NotRaft {
-                path: path.to_path_buf(),
-            });
+            return Err(RaftError::NotRaft { path: path.to_path_buf() });
         };
         newest(&folder, leniency)?.ok_or(RaftError::Empty { path: folder })
     }
@@ -100,21 +91,13 @@ impl RaftSnapshot {
         let about = fs::metadata(&path).map_err(RaftError::io("read", &path))?;
         if !about.is_file() {
             let source = io::Error::new(io::ErrorKind::InvalidInput, "it is no file");
-            return Err(RaftError::Io {
-                action: "read",
-                path,
-                source,
-            });
+            return Err(RaftError::Io { action: "read", path, source });
         }
         let mut file = File::open(&path).map_err(RaftError::io("open", &path))?;
         let (found, crc) = checksum(&mut file).map_err(RaftError::io("read", &path))?;
         let expected = self.meta.size;
         if self.leniency == Leniency::Strict && i64::try_from(found) != Ok(expected) {
-            return Err(RaftError::Size {
-                path,
-                expected,
-                found,
-            });
+            return Err(RaftError::Size { path, expected, found });
         }
         let expected = self.meta.crc.as_deref().unwrap_or_default();
         if expected != crc.to_be_bytes() {
@@ -122,11 +105,7 @@ impl RaftSnapshot {
                 [] => "nothing".to_owned(),
                 bytes => data_encoding::HEXLOWER.encode(bytes),
             };
-            return Err(RaftError::Checksum {
-                path,
-                expected,
-                found: crc,
-            });
+            return Err(RaftError::Checksum { path, expected, found: crc });
         }
         file.rewind().map_err(RaftError::io("read", &path))?;
         Ok(file)
@@ -157,28 +136,18 @@ fn newest(folder: &Path, leniency: Leniency) -> Result<Option<RaftSnapshot>, Raf
     for path in snapshots(folder)? {
         match (read_meta(&path), leniency) {
             (Ok(meta), _) => {
-                let older = newest
-                    .as_ref()
-                    .is_none_or(|(_, known)| age(known) < age(&meta));
+                let older = newest.as_ref().is_none_or(|(_, known)| age(known) < age(&meta));
                 if older {
                     newest = Some((path, meta));
                 }
             }
             (Err(error), Leniency::Strict) => return Err(error),
             (Err(error), Leniency::Compat) => {
-                skipped.push(SkippedSnapshot {
-                    path,
-                    reason: error.to_string(),
-                });
+                skipped.push(SkippedSnapshot { path, reason: error.to_string() });
             }
         }
     }
-    Ok(newest.map(|(dir, meta)| RaftSnapshot {
-        dir,
-        meta,
-        leniency,
-        skipped,
-    }))
+    Ok(newest.map(|(dir, meta)| RaftSnapshot { dir, meta, leniency, skipped }))
 }
 
 fn age(meta: &RaftMeta) -> (u64, u64, &str) {
@@ -201,24 +170,18 @@ pub(super) fn snapshots(folder: &Path) -> Result<Vec<PathBuf>, RaftError> {
 }
 
 fn is_unfinished(path: &Path) -> bool {
-    path.file_name()
-        .is_some_and(|name| name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes()))
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().ends_with(UNFINISHED.as_bytes()))
 }
 
 fn read_meta(dir: &Path) -> Result<RaftMeta, RaftError> {
     let path = dir.join(META);
     let mut text = Vec::new();
     let file = File::open(&path).map_err(RaftError::io("open", &path))?;
-    file.take(LONGEST_META)
-        .read_to_end(&mut text)
-        .map_err(RaftError::io("read", &path))?;
+    file.take(LONGEST_META).read_to_end(&mut text).map_err(RaftError::io("read", &path))?;
     let meta: RaftMeta = match serde_json::from_slice(&text) {
         Ok(meta) => meta,
         Err(error) => {
-            return Err(RaftError::Meta {
-                path,
-                reason: error.to_string(),
-            });
+            return Err(RaftError::Meta { path, reason: error.to_string() });
         }
     };
     if !(0..=NEWEST_VERSION).contains(&meta.version) {

@@ -74,20 +74,12 @@ fn checksum_is_the_one_of_go() {
 fn meta_is_read_and_written_as_go_does() {
     for (text, peers) in [(GO_TWO_PEERS, &PEERS[..]), (GO_NO_PEERS, &[])] {
         let read: RaftMeta = serde_json::from_str(text).unwrap();
-        let ids: Vec<_> = read
-            .servers()
-            .iter()
-            .map(|server| server.id.as_str())
-            .collect();
+        let ids: Vec<_> = read.servers().iter().map(|server| server.id.as_str()).collect();
         assert_eq!(ids, peers);
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
 
-        let RaftSnapshotOptions {
-            term,
-            index,
-            configuration_index,
-            servers,
-        } = RaftSnapshotOptions::for_peers(peers.iter().copied().chain(peers.iter().copied()));
+        let RaftSnapshotOptions { term, index, configuration_index, servers } =
+            RaftSnapshotOptions::for_peers(peers.iter().copied().chain(peers.iter().copied()));
         let mut made = RaftMeta::new(read.id.clone(), term, index, configuration_index, servers);
         made.size = read.size;
         made.crc = Some(vec![0xf5, 0x5f, 0xe1, 0xfb, 0x76, 0x80, 0xf2, 0xb9]);
@@ -99,9 +91,7 @@ fn meta_is_read_and_written_as_go_does() {
 fn peers_in_every_width_of_header() {
     let long = "p".repeat(70_000);
     let options = RaftSnapshotOptions::for_peers(
-        (0..15)
-            .map(|peer| format!("peer {peer}"))
-            .chain([long.clone()]),
+        (0..15).map(|peer| format!("peer {peer}")).chain([long.clone()]),
     );
     let meta = RaftMeta::new("id".into(), 1, 2, 1, options.servers);
     let peers = meta.peers.unwrap();
@@ -113,16 +103,9 @@ fn peers_in_every_width_of_header() {
 fn takes_each_of_the_three_folders() {
     let base = folder();
     let dir = place(&base.path().join("raft"), "1-2-3", 1, 2, b"state");
-    for path in [
-        base.path().to_path_buf(),
-        base.path().join("raft"),
-        dir.clone(),
-    ] {
+    for path in [base.path().to_path_buf(), base.path().join("raft"), dir.clone()] {
         let snapshot = open(&path).unwrap();
-        assert_eq!(
-            fs::canonicalize(snapshot.path()).unwrap(),
-            fs::canonicalize(&dir).unwrap()
-        );
+        assert_eq!(fs::canonicalize(snapshot.path()).unwrap(), fs::canonicalize(&dir).unwrap());
         assert_eq!((snapshot.meta().term, snapshot.meta().index), (1, 2));
         assert_eq!(state_of(&snapshot), b"state");
     }
@@ -153,10 +136,7 @@ fn says_what_is_not_there() {
         error.replace(base.path().to_str().unwrap(), "BASE")
     };
     let missing = text(&base.path().join("missing"));
-    assert!(
-        missing.starts_with("cannot read BASE/missing: "),
-        "{missing}"
-    );
+    assert!(missing.starts_with("cannot read BASE/missing: "), "{missing}");
     assert_eq!(
         text(base.path()),
         "BASE is no raft folder: it holds neither meta.json nor snapshots/ nor raft/snapshots/; \
@@ -180,11 +160,7 @@ fn a_damaged_meta_is_refused_or_passed_over() {
     place(&raft, "1-2-3", 1, 2, b"older");
     for (from, to, says) in [
         ("\"}", "\"", "EOF while parsing"),
-        (
-            "\"Version\":1",
-            "\"Version\":2",
-            "version 2 is not known, only 0 and 1 are",
-        ),
+        ("\"Version\":1", "\"Version\":2", "version 2 is not known, only 0 and 1 are"),
         ("\"Version\":1", "\"Version\":-1", "version -1 is not known"),
         ("\"CRC\":\"", "\"CRC\":\"*", "no base64"),
         ("\"Index\":9", "\"Index\":-9", "invalid value"),
@@ -192,10 +168,7 @@ fn a_damaged_meta_is_refused_or_passed_over() {
         let damaged = place(&raft, "9-9-9", 9, 9, b"newer");
         edit_meta(&damaged, from, to);
         let error = open(base.path()).unwrap_err().to_string();
-        assert!(
-            error.contains("9-9-9/meta.json: ") && error.contains(says),
-            "{error}"
-        );
+        assert!(error.contains("9-9-9/meta.json: ") && error.contains(says), "{error}");
         let lenient = RaftSnapshot::open(base.path(), Leniency::Compat).unwrap();
         assert_eq!(state_of(&lenient), b"older");
         assert_eq!(lenient.skipped().len(), 1);
@@ -204,10 +177,7 @@ fn a_damaged_meta_is_refused_or_passed_over() {
     }
     fs::remove_file(raft.join("snapshots/9-9-9/meta.json")).unwrap();
     let error = open(base.path()).unwrap_err();
-    assert!(
-        matches!(error, RaftError::Io { action: "open", .. }),
-        "{error}"
-    );
+    assert!(matches!(error, RaftError::Io { action: "open", .. }), "{error}");
 }
 
 #[test]
@@ -233,14 +203,8 @@ fn a_damaged_state_is_refused_whole() {
 
     fs::write(&state, "the whole state").unwrap();
     edit_meta(&dir, "\"Size\":15", "\"Size\":16");
-    assert!(matches!(
-        open(&dir).unwrap().verify(),
-        Err(RaftError::Size { .. })
-    ));
-    assert_eq!(
-        state_of(&RaftSnapshot::open(&dir, Leniency::Compat).unwrap()),
-        b"the whole state"
-    );
+    assert!(matches!(open(&dir).unwrap().verify(), Err(RaftError::Size { .. })));
+    assert_eq!(state_of(&RaftSnapshot::open(&dir, Leniency::Compat).unwrap()), b"the whole state");
 
     fs::remove_file(&state).unwrap();
     assert!(matches!(snapshot.verify(), Err(RaftError::Io { .. })));
@@ -257,10 +221,7 @@ fn a_state_without_checksum_is_refused() {
     for meta in [format!("{before}}}"), format!("{before},\"CRC\":null}}")] {
         fs::write(dir.join("meta.json"), meta).unwrap();
         let error = open(base.path()).unwrap().verify().unwrap_err().to_string();
-        assert!(
-            error.contains("but its meta.json says nothing: it is damaged"),
-            "{error}"
-        );
+        assert!(error.contains("but its meta.json says nothing: it is damaged"), "{error}");
     }
 }
 
@@ -281,15 +242,7 @@ fn what_is_written_is_read() {
     assert_eq!(snapshot.path(), dir);
     assert_eq!(state_of(&snapshot), state);
     let meta = snapshot.meta();
-    assert_eq!(
-        (
-            meta.version,
-            meta.term,
-            meta.index,
-            meta.configuration_index
-        ),
-        (1, 1, 2, 1)
-    );
+    assert_eq!((meta.version, meta.term, meta.index, meta.configuration_index), (1, 1, 2, 1));
     assert_eq!(Path::new(&meta.id), dir.file_name().unwrap());
     assert_eq!(meta.size, 100_000);
     assert_eq!(meta.servers().len(), 2);
@@ -323,18 +276,12 @@ fn never_beside_other_raft_data() {
     let base = folder();
     let dir = place(base.path(), "1-2-3", 1, 2, b"state");
     let error = RaftSnapshotWriter::create(base.path(), options()).unwrap_err();
-    assert!(
-        matches!(&error, RaftError::Occupied { path } if *path == dir),
-        "{error}"
-    );
+    assert!(matches!(&error, RaftError::Occupied { path } if *path == dir), "{error}");
 
     let base = folder();
     fs::write(base.path().join("raft.db"), "log").unwrap();
     let error = RaftSnapshotWriter::create(base.path(), options()).unwrap_err();
-    assert!(
-        matches!(&error, RaftError::Occupied { path } if path.ends_with("raft.db")),
-        "{error}"
-    );
+    assert!(matches!(&error, RaftError::Occupied { path } if path.ends_with("raft.db")), "{error}");
 }
 
 #[cfg(target_os = "linux")]
@@ -346,8 +293,5 @@ fn a_failed_write_is_never_finished() {
     writer.refuse_writes();
     assert!(writer.write_all(&[7; 100_000]).is_err());
     assert!(matches!(writer.finish(), Err(RaftError::Broken { .. })));
-    assert_eq!(
-        fs::read_dir(base.path().join("snapshots")).unwrap().count(),
-        0
-    );
+    assert_eq!(fs::read_dir(base.path().join("snapshots")).unwrap().count(), 0);
 }

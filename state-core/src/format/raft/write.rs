@@ -33,19 +33,10 @@ impl RaftSnapshotOptions {
         let mut servers: Vec<RaftServer> = Vec::new();
         for id in peers.into_iter().map(P::into) {
             if servers.iter().all(|server| server.id != id) {
-                servers.push(RaftServer {
-                    suffrage: Suffrage::VOTER,
-                    address: id.clone(),
-                    id,
-                });
+                servers.push(RaftServer { suffrage: Suffrage::VOTER, address: id.clone(), id });
             }
         }
-        Self {
-            term: 1,
-            index: 2,
-            configuration_index: 1,
-            servers,
-        }
+        Self { term: 1, index: 2, configuration_index: 1, servers }
     }
 }
 
@@ -91,12 +82,7 @@ impl RaftSnapshotWriter {
         if let Some(path) = snapshots(&folder)?.pop() {
             return Err(RaftError::Occupied { path });
         }
-        let RaftSnapshotOptions {
-            term,
-            index,
-            configuration_index,
-            servers,
-        } = options;
+        let RaftSnapshotOptions { term, index, configuration_index, servers } = options;
         let (id, unfinished) = make_unfinished(&folder, term, index)?;
         let path = unfinished.join(STATE);
         let state = File::create_new(&path).map_err(RaftError::io("create", &path))?;
@@ -114,10 +100,7 @@ impl RaftSnapshotWriter {
     /// Sends what is written from now on to a device that is always full.
     #[cfg(all(test, target_os = "linux"))]
     pub(super) fn refuse_writes(&mut self) {
-        let full = File::options()
-            .write(true)
-            .open("/dev/full")
-            .expect("Linux has it");
+        let full = File::options().write(true).open("/dev/full").expect("Linux has it");
         self.state = BufWriter::new(full);
     }
 
@@ -129,16 +112,11 @@ impl RaftSnapshotWriter {
     /// unless only the last step failed, which makes the renaming durable.
     pub fn finish(mut self) -> Result<PathBuf, RaftError> {
         if self.broken {
-            return Err(RaftError::Broken {
-                path: self.unfinished.clone(),
-            });
+            return Err(RaftError::Broken { path: self.unfinished.clone() });
         }
         let path = self.unfinished.join(STATE);
         self.state.flush().map_err(RaftError::io("write", &path))?;
-        self.state
-            .get_ref()
-            .sync_all()
-            .map_err(RaftError::io("sync", &path))?;
+        self.state.get_ref().sync_all().map_err(RaftError::io("sync", &path))?;
         self.meta.crc = Some(self.crc.0.sum64().to_be_bytes().to_vec());
 
         let path = self.unfinished.join(META);
@@ -146,8 +124,7 @@ impl RaftSnapshotWriter {
             .map_err(|error| RaftError::io("write", &path)(error.into()))?;
         text.push(b'\n');
         let mut file = File::create_new(&path).map_err(RaftError::io("create", &path))?;
-        file.write_all(&text)
-            .map_err(RaftError::io("write", &path))?;
+        file.write_all(&text).map_err(RaftError::io("write", &path))?;
         file.sync_all().map_err(RaftError::io("sync", &path))?;
 
         sync_folder(&self.unfinished)?;
@@ -190,9 +167,7 @@ impl Drop for RaftSnapshotWriter {
 
 /// Makes the folder of an unfinished snapshot, and gives the ID that is to be its name.
 fn make_unfinished(folder: &Path, term: u64, index: u64) -> Result<(String, PathBuf), RaftError> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut millis = now.as_millis();
     loop {
         let id = format!("{term}-{index}-{millis}");
@@ -220,9 +195,7 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), RaftError> {
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, mode);
     #[cfg(not(unix))]
     let _ = mode;
-    builder
-        .create(path)
-        .map_err(RaftError::io("create", path))?;
+    builder.create(path).map_err(RaftError::io("create", path))?;
     sync_folder(above)
 }
 

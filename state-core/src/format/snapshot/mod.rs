@@ -81,18 +81,8 @@ impl SnapshotDecoder {
     /// A reader at the start of a snapshot.
     #[must_use]
     pub fn new(leniency: Leniency) -> Self {
-        let at = Position {
-            ordinal: 1,
-            line: 0,
-            offset: 0,
-        };
-        Self {
-            leniency,
-            at,
-            need: 1,
-            state: State::Reading,
-            cid: Vec::with_capacity(64),
-        }
+        let at = Position { ordinal: 1, line: 0, offset: 0 };
+        Self { leniency, at, need: 1, state: State::Reading, cid: Vec::with_capacity(64) }
     }
 
     /// The entry at the start of `input`, and its length.
@@ -100,12 +90,7 @@ impl SnapshotDecoder {
         if let Some((key, value, len)) = parse_written(input) {
             return Ok((self.check(input, key, value, len, &[]), len));
         }
-        let Parsed {
-            key,
-            value,
-            len,
-            oddities,
-        } = parse_any(input)?;
+        let Parsed { key, value, len, oddities } = parse_any(input)?;
         Ok((self.check(input, &key, &value, len, &oddities), len))
     }
 
@@ -146,18 +131,9 @@ impl SnapshotDecoder {
             Ok(()) => Bytes::new(),
             Err(_) => Bytes::copy_from_slice(input.get(..len).unwrap_or(input)),
         };
-        let body = body.map(|()| {
-            (
-                Bytes::copy_from_slice(&self.cid),
-                Bytes::copy_from_slice(value),
-            )
-        });
-        Entry {
-            at: self.at,
-            body,
-            raw,
-            let_through,
-        }
+        let body =
+            body.map(|()| (Bytes::copy_from_slice(&self.cid), Bytes::copy_from_slice(value)));
+        Entry { at: self.at, body, raw, let_through }
     }
 
     /// Whether the key is the path of a canonical text; if so, puts the CID in its place.
@@ -168,21 +144,15 @@ impl SnapshotDecoder {
 
     fn oddity_fault(&self, oddity: Oddity, at: usize) -> Fault {
         let (field, reason) = match oddity {
-            Oddity::Layout => (
-                ENTRY,
-                "is not laid out as ipfs-cluster writes it; --compat reads it",
-            ),
+            Oddity::Layout => {
+                (ENTRY, "is not laid out as ipfs-cluster writes it; --compat reads it")
+            }
             Oddity::UnknownField => (ENTRY, "has a field besides k and v; --compat ignores it"),
             Oddity::RepeatedField => (ENTRY, "has a field twice; --compat takes the last one"),
             Oddity::NoValue => (VALUE, "is missing or nil; --compat stores an empty one"),
         };
         let offset = Some(self.at.offset + at as u64);
-        Fault {
-            field: field.into(),
-            reason: reason.into(),
-            offset,
-            recoverable: true,
-        }
+        Fault { field: field.into(), reason: reason.into(), offset, recoverable: true }
     }
 
     /// The entry that ends the reading because ipfs-cluster's codec gives up on it too.
@@ -195,19 +165,10 @@ impl SnapshotDecoder {
     ) -> Entry {
         self.state = State::Ended;
         let offset = Some(self.at.offset + at as u64);
-        let fault = Fault {
-            field: field.into(),
-            reason: reason.into(),
-            offset,
-            recoverable: false,
-        };
+        let fault =
+            Fault { field: field.into(), reason: reason.into(), offset, recoverable: false };
         let raw = Bytes::copy_from_slice(input.get(..=at).unwrap_or(input));
-        Entry {
-            at: self.at,
-            body: Err(fault),
-            raw,
-            let_through: Vec::new(),
-        }
+        Entry { at: self.at, body: Err(fault), raw, let_through: Vec::new() }
     }
 
     /// The last entry, of which there are only `len` bytes.
@@ -215,22 +176,13 @@ impl SnapshotDecoder {
         self.state = State::Ended;
         let reason = format!("is cut short: the input ends after {len} bytes of it");
         let offset = Some(self.at.offset + len);
-        let fault = Fault {
-            field: ENTRY.into(),
-            reason: reason.into(),
-            offset,
-            recoverable: false,
-        };
+        let fault =
+            Fault { field: ENTRY.into(), reason: reason.into(), offset, recoverable: false };
         let let_through = match self.leniency {
             Leniency::Strict => Vec::new(),
             Leniency::Compat => vec![CUT_SHORT],
         };
-        Entry {
-            at: self.at,
-            body: Err(fault),
-            raw: Bytes::copy_from_slice(input),
-            let_through,
-        }
+        Entry { at: self.at, body: Err(fault), raw: Bytes::copy_from_slice(input), let_through }
     }
 
     /// Drops what `input` holds of an entry that is too long: it is refused where its `need`
@@ -239,10 +191,7 @@ impl SnapshotDecoder {
         let dropped = dropped.saturating_add(input.len() as u64);
         if dropped >= need {
             self.state = State::Ended;
-            let reason = format!(
-                "is longer than {} MiB, the most that is read",
-                MAX_ENTRY >> 20
-            );
+            let reason = format!("is longer than {} MiB, the most that is read", MAX_ENTRY >> 20);
             let fault = Fault {
                 field: ENTRY.into(),
                 reason: reason.into(),
@@ -250,12 +199,7 @@ impl SnapshotDecoder {
                 recoverable: false,
             };
             let body = Err(fault);
-            Some(Entry {
-                at: self.at,
-                body,
-                raw: Bytes::new(),
-                let_through: Vec::new(),
-            })
+            Some(Entry { at: self.at, body, raw: Bytes::new(), let_through: Vec::new() })
         } else if at_end {
             Some(self.cut_short(&[], dropped))
         } else {
@@ -295,10 +239,7 @@ impl Decoder for SnapshotDecoder {
                     out.push(self.malformed(rest, at, field, reason));
                 }
                 Err(Stop::Short { need }) if need > MAX_ENTRY => {
-                    self.state = State::Dropping {
-                        need: need as u64,
-                        dropped: 0,
-                    };
+                    self.state = State::Dropping { need: need as u64, dropped: 0 };
                 }
                 Err(Stop::Short { .. }) if at_end => {
                     out.push(self.cut_short(rest, rest.len() as u64));
@@ -311,12 +252,7 @@ impl Decoder for SnapshotDecoder {
 }
 
 fn key_fault(fault: &KeyFault) -> Fault {
-    Fault {
-        field: KEY.into(),
-        reason: fault.to_string().into(),
-        offset: None,
-        recoverable: true,
-    }
+    Fault { field: KEY.into(), reason: fault.to_string().into(), offset: None, recoverable: true }
 }
 
 /// What [`Entry::let_through`] says of an oddity.
@@ -352,17 +288,10 @@ impl Encoder for SnapshotEncoder {
         let text_len = key::text_len(key.len());
         let entry_len = text_len.saturating_add(value.len()).saturating_add(15);
         if entry_len > MAX_ENTRY {
-            let reason = format!(
-                "is too long for a snapshot: entries end at {} MiB",
-                MAX_ENTRY >> 20
-            );
+            let reason =
+                format!("is too long for a snapshot: entries end at {} MiB", MAX_ENTRY >> 20);
             let field = VALUE.into();
-            return Err(Fault {
-                field,
-                reason: reason.into(),
-                offset: None,
-                recoverable: true,
-            });
+            return Err(Fault { field, reason: reason.into(), offset: None, recoverable: true });
         }
         out.reserve(entry_len);
         out.extend_from_slice(&[0x82, 0xa1, b'k']);

@@ -357,9 +357,7 @@ impl JsonReader {
         let at = cursor.at();
         let number = if let b'-' | b'0'..=b'9' = cursor.peek()? {
             let digits = cursor.number(false)?;
-            std::str::from_utf8(digits)
-                .ok()
-                .and_then(|digits| digits.parse().ok())
+            std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok())
         } else {
             cursor.skip_value(1, false)?;
             None
@@ -455,13 +453,7 @@ impl JsonReader {
         let Some(raw) = raw else {
             return Ok(());
         };
-        let Scratch {
-            text,
-            cid,
-            pin_update,
-            reference,
-            ..
-        } = &mut self.scratch;
+        let Scratch { text, cid, pin_update, reference, .. } = &mut self.scratch;
         let to = match field {
             Field::PinUpdate => pin_update,
             Field::Reference => reference,
