@@ -56,15 +56,60 @@ enum Where {
 }
 
 const ROWS: [Row; 9] = [
-    Row { name: "memory list", go: ("list", "inmem"), ours: (Ours::List, Where::Memory), bar: 10.0 },
-    Row { name: "memory NDJSON export", go: ("export", "inmem"), ours: (Ours::Export, Where::Memory), bar: 10.0 },
-    Row { name: "memory NDJSON import", go: ("import", "inmem"), ours: (Ours::Import, Where::Memory), bar: 10.0 },
-    Row { name: "memory snapshot write", go: ("marshal", "inmem"), ours: (Ours::Marshal, Where::Memory), bar: 3.0 },
-    Row { name: "memory snapshot read", go: ("unmarshal", "inmem"), ours: (Ours::Unmarshal, Where::Memory), bar: 2.0 },
-    Row { name: "sled/pebble list", go: ("list", "pebble"), ours: (Ours::List, Where::Sled), bar: 3.0 },
-    Row { name: "sled/pebble NDJSON export", go: ("export", "pebble"), ours: (Ours::Export, Where::Sled), bar: 5.0 },
-    Row { name: "sled/pebble NDJSON import", go: ("import", "pebble"), ours: (Ours::Import, Where::Sled), bar: 1.0 },
-    Row { name: "sled/pebble get, 64 tasks", go: ("get64", "pebble"), ours: (Ours::Get64, Where::Sled), bar: 2.0 },
+    Row {
+        name: "memory list",
+        go: ("list", "inmem"),
+        ours: (Ours::List, Where::Memory),
+        bar: 10.0,
+    },
+    Row {
+        name: "memory NDJSON export",
+        go: ("export", "inmem"),
+        ours: (Ours::Export, Where::Memory),
+        bar: 10.0,
+    },
+    Row {
+        name: "memory NDJSON import",
+        go: ("import", "inmem"),
+        ours: (Ours::Import, Where::Memory),
+        bar: 10.0,
+    },
+    Row {
+        name: "memory snapshot write",
+        go: ("marshal", "inmem"),
+        ours: (Ours::Marshal, Where::Memory),
+        bar: 3.0,
+    },
+    Row {
+        name: "memory snapshot read",
+        go: ("unmarshal", "inmem"),
+        ours: (Ours::Unmarshal, Where::Memory),
+        bar: 2.0,
+    },
+    Row {
+        name: "sled/pebble list",
+        go: ("list", "pebble"),
+        ours: (Ours::List, Where::Sled),
+        bar: 3.0,
+    },
+    Row {
+        name: "sled/pebble NDJSON export",
+        go: ("export", "pebble"),
+        ours: (Ours::Export, Where::Sled),
+        bar: 5.0,
+    },
+    Row {
+        name: "sled/pebble NDJSON import",
+        go: ("import", "pebble"),
+        ours: (Ours::Import, Where::Sled),
+        bar: 1.0,
+    },
+    Row {
+        name: "sled/pebble get, 64 tasks",
+        go: ("get64", "pebble"),
+        ours: (Ours::Get64, Where::Sled),
+        bar: 2.0,
+    },
 ];
 
 fn main() {
@@ -74,11 +119,8 @@ fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf();
     let scratch = tempfile::tempdir().unwrap();
     let mut go = Go::start(&root, scratch.path(), pins);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let mut ours = Side::new(scratch.path(), runtime);
 
     println!("{pins} pins, {rounds} rounds in turn; thousand pins a second, median (min to max)");
@@ -136,7 +178,11 @@ impl Go {
         let run = |command: &mut Command| {
             assert!(command.status().expect("Go is needed").success(), "{command:?} failed");
         };
-        run(Command::new("go").args(["build", "-o"]).arg(&binary).arg("./cmd/interop").current_dir(&interop));
+        run(Command::new("go")
+            .args(["build", "-o"])
+            .arg(&binary)
+            .arg("./cmd/interop")
+            .current_dir(&interop));
         run(Command::new(&binary)
             .args(["gen", "--profile", "plain", "--seed", "42", "--n", &pins.to_string()])
             .args(["--only", "export,snapshot", "--out"])

@@ -44,19 +44,14 @@ struct PinVector {
 }
 
 fn testdata(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../interop/testdata")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/testdata").join(name)
 }
 
 fn lines<T: for<'de> Deserialize<'de>>(file: &str) -> Vec<T> {
     let path = testdata(file);
     let text =
         fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let vectors: Vec<_> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let vectors: Vec<_> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert!(vectors.len() > 100, "{file} has hardly any vectors");
     vectors
 }
@@ -90,10 +85,7 @@ fn stored_by_go(vector: &Vector) -> BTreeMap<Vec<u8>, Vec<u8>> {
     let mut cid = Vec::new();
     let pins = vector.entries.iter().filter_map(|entry| {
         key::parse(&hex(&entry.key_text_hex), &mut cid).ok()?;
-        Some((
-            cid.clone(),
-            entry.value_hex.as_deref().map(hex).unwrap_or_default(),
-        ))
+        Some((cid.clone(), entry.value_hex.as_deref().map(hex).unwrap_or_default()))
     });
     pins.collect()
 }
@@ -102,10 +94,7 @@ fn check(vector: &Vector) -> Result<(), String> {
     let input = BASE64.decode(vector.input_b64.as_bytes()).unwrap();
     for leniency in [Leniency::Strict, Leniency::Compat] {
         let piece = if input.len() < 1000 { 1 } else { 1000 };
-        let (whole, slow) = (
-            decode(leniency, &input),
-            decode_slowly(leniency, &input, piece),
-        );
+        let (whole, slow) = (decode(leniency, &input), decode_slowly(leniency, &input, piece));
         if format!("{whole:?}") != format!("{slow:?}") {
             return Err(format!("{leniency:?} in pieces: {slow:?}"));
         }
@@ -118,9 +107,7 @@ fn check(vector: &Vector) -> Result<(), String> {
             Ok((key, value)) => drop(stored.insert(key.to_vec(), value.to_vec())),
             Err(fault) if fault.recoverable => {
                 if fault.field != "key" || !entry.let_through.is_empty() {
-                    return Err(format!(
-                        "entry {index} is refused otherwise than Go: {entry:?}"
-                    ));
+                    return Err(format!("entry {index} is refused otherwise than Go: {entry:?}"));
                 }
             }
             Err(_) if vector.ok && last && entry.let_through == [CUT_SHORT] => {}
@@ -146,19 +133,9 @@ fn snapshots_agree_with_go() {
     let vectors: Vec<Vector> = lines("snapshots.jsonl");
     let failed: Vec<_> = vectors
         .iter()
-        .filter_map(|vector| {
-            check(vector)
-                .err()
-                .map(|error| format!("{}: {error}", vector.name))
-        })
+        .filter_map(|vector| check(vector).err().map(|error| format!("{}: {error}", vector.name)))
         .collect();
-    assert!(
-        failed.is_empty(),
-        "{} of {}:\n{}",
-        failed.len(),
-        vectors.len(),
-        failed.join("\n")
-    );
+    assert!(failed.is_empty(), "{} of {}:\n{}", failed.len(), vectors.len(), failed.join("\n"));
     // The vectors must show each end that there is.
     assert!(vectors.iter().any(|vector| !vector.ok));
     assert!(vectors.iter().any(|vector| vector.entries.len() > 1));
@@ -175,9 +152,7 @@ fn strict_accepts_what_ipfs_cluster_would_have_written_alone() {
             assert_eq!(strict.body.is_ok(), clean, "{}: {strict:?}", vector.name);
             if let Ok((key, value)) = &strict.body {
                 let mut again = Vec::new();
-                SnapshotEncoder::new()
-                    .encode(key, value, &mut again)
-                    .unwrap();
+                SnapshotEncoder::new().encode(key, value, &mut again).unwrap();
                 let from = usize::try_from(strict.at.offset).unwrap();
                 assert!(input[from..].starts_with(&again), "{}", vector.name);
             }
@@ -192,9 +167,7 @@ fn a_snapshot_of_go_is_written_again_byte_for_byte() {
     let mut entries = 0;
     for entry in decode(Leniency::Strict, &input) {
         let (key, value) = entry.body.unwrap();
-        SnapshotEncoder::new()
-            .encode(&key, &value, &mut again)
-            .unwrap();
+        SnapshotEncoder::new().encode(&key, &value, &mut again).unwrap();
         entries += 1;
     }
     assert!(entries >= 100, "{entries}");
@@ -206,43 +179,28 @@ fn a_raft_folder_of_go_is_read_and_written_again() {
     let snapshot = RaftSnapshot::open(&testdata("raft"), Leniency::Strict).unwrap();
     let mut state = Vec::new();
     snapshot.verify().unwrap().read_to_end(&mut state).unwrap();
-    let records: BTreeMap<_, _> = decode(Leniency::Strict, &state)
-        .into_iter()
-        .map(|entry| entry.body.unwrap())
-        .collect();
+    let records: BTreeMap<_, _> =
+        decode(Leniency::Strict, &state).into_iter().map(|entry| entry.body.unwrap()).collect();
     let snapshot_file = fs::read(testdata("sample.snapshot")).unwrap();
     let same: BTreeMap<_, _> = decode(Leniency::Strict, &snapshot_file)
         .into_iter()
         .map(|entry| entry.body.unwrap())
         .collect();
-    assert!(
-        records == same,
-        "the folder and the snapshot hold other records"
-    );
+    assert!(records == same, "the folder and the snapshot hold other records");
 
     let folder = tempfile::tempdir().unwrap();
     let mut options = RaftSnapshotOptions::for_peers(
-        snapshot
-            .meta()
-            .servers()
-            .iter()
-            .map(|server| server.id.clone()),
+        snapshot.meta().servers().iter().map(|server| server.id.clone()),
     );
     assert_eq!(options.servers, snapshot.meta().servers());
     (options.term, options.index) = (snapshot.meta().term, snapshot.meta().index);
     let mut writer = RaftSnapshotWriter::create(folder.path(), options).unwrap();
     writer.write_all(&state).unwrap();
     let written = writer.finish().unwrap();
-    let text = |dir: &Path, id: &str| {
-        fs::read_to_string(dir.join("meta.json"))
-            .unwrap()
-            .replace(id, "ID")
-    };
+    let text =
+        |dir: &Path, id: &str| fs::read_to_string(dir.join("meta.json")).unwrap().replace(id, "ID");
     let written_id = written.file_name().unwrap().to_str().unwrap();
-    assert_eq!(
-        text(&written, written_id),
-        text(snapshot.path(), &snapshot.meta().id)
-    );
+    assert_eq!(text(&written, written_id), text(snapshot.path(), &snapshot.meta().id));
 }
 
 #[test]
@@ -257,11 +215,7 @@ fn canonical_bytes_are_those_that_go_writes_again() {
         };
         let view = PinView::new(&key, &value).unwrap();
         assert_eq!(canonical(&view), reencoded, "{}", vector.name);
-        *if reencoded == value {
-            &mut canonical_already
-        } else {
-            &mut others
-        } += 1;
+        *if reencoded == value { &mut canonical_already } else { &mut others } += 1;
 
         let mut expected = Digest::new(Kind::Pin);
         expected.add(&key, &reencoded);
@@ -269,8 +223,5 @@ fn canonical_bytes_are_those_that_go_writes_again() {
         digest.add_record(&key, &value).unwrap();
         assert_eq!(digest, expected, "{}", vector.name);
     }
-    assert!(
-        canonical_already > 100 && others > 10,
-        "{canonical_already}, {others}"
-    );
+    assert!(canonical_already > 100 && others > 10, "{canonical_already}, {others}");
 }

@@ -2,11 +2,7 @@
 //!
 //! The vectors are written by the Go module in `interop/`.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test may panic"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -101,9 +97,7 @@ fn is_legacy(vector: &Value) -> bool {
 }
 
 fn check_import(vector: &Value) -> Result<(), String> {
-    let input = BASE64
-        .decode(vector["input_b64"].as_str().unwrap().as_bytes())
-        .unwrap();
+    let input = BASE64.decode(vector["input_b64"].as_str().unwrap().as_bytes()).unwrap();
     let mut stored = BTreeMap::new();
     let mut fault = None;
     for entry in decode(&input, Leniency::Compat) {
@@ -132,9 +126,7 @@ fn check_import(vector: &Value) -> Result<(), String> {
         .filter(|(key, _)| !key.is_empty())
         .collect();
     if stored != expected {
-        return Err(format!(
-            "stored {stored:02x?}\n  instead of {expected:02x?}"
-        ));
+        return Err(format!("stored {stored:02x?}\n  instead of {expected:02x?}"));
     }
     Ok(())
 }

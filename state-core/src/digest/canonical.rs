@@ -26,9 +26,7 @@ fn is_canonical(view: &PinView<'_>) -> bool {
         && view.allocations().all(|peer| rest.bytes(3, peer))
         && rest.number(4, zigzag(view.max_depth()))
         && rest.optional(5, view.reference().unwrap_or_default())
-        && rest
-            .message(6)
-            .is_some_and(|options| is_canonical_options(view, options))
+        && rest.message(6).is_some_and(|options| is_canonical_options(view, options))
         && rest.number(7, UnixSeconds::stored(view.timestamp()))
         && rest.0.is_empty()
 }

@@ -213,9 +213,7 @@ fn explain(text: &[u8]) -> KeyFault {
     match decode_tolerant(text) {
         _ if text.is_empty() => KeyFault::Empty,
         Err(fault) => fault,
-        Ok(cid) if Cid::is_valid(&cid) => KeyFault::OtherSpelling {
-            canonical: self::text(&cid),
-        },
+        Ok(cid) if Cid::is_valid(&cid) => KeyFault::OtherSpelling { canonical: self::text(&cid) },
         Ok(_) => KeyFault::NotCid,
     }
 }

@@ -40,10 +40,7 @@ fn other_spellings_name_the_canonical_one() {
     *last = ALPHABET[usize::from(VALUES[usize::from(*last)]) + 1];
     assert_eq!(parsed(&bits), other);
     // 58 characters and one more make a last group of 3, which ipfs-cluster drops whole.
-    assert_eq!(
-        parsed(format!("{canonical}A").as_bytes()),
-        Err(KeyFault::NotCid)
-    );
+    assert_eq!(parsed(format!("{canonical}A").as_bytes()), Err(KeyFault::NotCid));
 }
 
 #[test]
@@ -51,22 +48,10 @@ fn what_is_no_key() {
     assert_eq!(parsed(b""), Err(KeyFault::Empty));
     assert_eq!(parsed(b"A"), Err(KeyFault::NotCid));
     assert_eq!(parsed(b"\n"), Err(KeyFault::NotCid));
-    assert_eq!(
-        parsed(b"CIQ1"),
-        Err(KeyFault::Foreign { at: 3, byte: b'1' })
-    );
-    assert_eq!(
-        parsed(b"/CIQ"),
-        Err(KeyFault::Foreign { at: 0, byte: b'/' })
-    );
-    assert_eq!(
-        parsed(b"CIQ="),
-        Err(KeyFault::Foreign { at: 3, byte: b'=' })
-    );
-    assert_eq!(
-        parsed(b"AAAAAAA\xc1"),
-        Err(KeyFault::Foreign { at: 7, byte: 0xc1 })
-    );
+    assert_eq!(parsed(b"CIQ1"), Err(KeyFault::Foreign { at: 3, byte: b'1' }));
+    assert_eq!(parsed(b"/CIQ"), Err(KeyFault::Foreign { at: 0, byte: b'/' }));
+    assert_eq!(parsed(b"CIQ="), Err(KeyFault::Foreign { at: 3, byte: b'=' }));
+    assert_eq!(parsed(b"AAAAAAA\xc1"), Err(KeyFault::Foreign { at: 7, byte: 0xc1 }));
     assert_eq!(
         KeyFault::Foreign { at: 7, byte: 0xc1 }.to_string(),
         "byte 0xc1 at index 7 is no base32 digit"

@@ -52,10 +52,7 @@ pub(crate) fn push_base32(bytes: &[u8], out: &mut Vec<u8>) {
     let (groups, rest) = bytes.as_chunks::<5>();
     let start = out.len();
     out.resize(start + groups.len() * 8, 0);
-    let (to, _) = out
-        .get_mut(start..)
-        .unwrap_or_default()
-        .as_chunks_mut::<8>();
+    let (to, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<8>();
     for (to, &[a, b, c, d, e]) in to.iter_mut().zip(groups) {
         *to = base32_group(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]));
     }
@@ -75,10 +72,7 @@ fn base32_group(bits: u64) -> [u8; 8] {
     // The index is below 1024; the fallback is never taken and costs nothing.
     let pair = |shift: u32| {
         let index = (bits >> shift) & 1023;
-        BASE32_PAIRS
-            .get(index as usize)
-            .copied()
-            .unwrap_or_default()
+        BASE32_PAIRS.get(index as usize).copied().unwrap_or_default()
     };
     let ([a, b], [c, d], [e, f], [g, h]) = (pair(30), pair(20), pair(10), pair(0));
     [a, b, c, d, e, f, g, h]

@@ -274,9 +274,7 @@ fn plain_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     // Sixteen bytes are looked at together, without a branch, in one vector register.
     for block in bytes.as_chunks::<16>().0 {
-        let any = block
-            .iter()
-            .fold(0, |any, &byte| any | u8::from(special(byte)));
+        let any = block.iter().fold(0, |any, &byte| any | u8::from(special(byte)));
         if any != 0 {
             break;
         }
@@ -299,10 +297,7 @@ fn plain_len(bytes: &[u8]) -> usize {
         at += 8;
     }
     let tail = bytes.get(at..).unwrap_or_default();
-    at + tail
-        .iter()
-        .position(|&byte| special(byte))
-        .unwrap_or(tail.len())
+    at + tail.iter().position(|&byte| special(byte)).unwrap_or(tail.len())
 }
 
 /// Appends what a string stands for. `false` if some of it had to be replaced by U+FFFD:

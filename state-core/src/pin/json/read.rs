@@ -524,9 +524,8 @@ impl JsonReader {
         // A known text is no more than its own length of plain characters, so a peer that has
         // been met before is not looked through for the end of its string.
         if field == Field::Allocations
-            && let Some(peer) = cursor
-                .quoted(ED25519_TEXT)
-                .and_then(|text| self.scratch.peers.get(text))
+            && let Some(peer) =
+                cursor.quoted(ED25519_TEXT).and_then(|text| self.scratch.peers.get(text))
         {
             proto::push_allocation(peer, &mut self.scratch.allocations);
             cursor.pass(ED25519_TEXT + 2);
