@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::digest::Kind;
 
@@ -135,4 +137,17 @@ fn stands_beside_the_export() {
         Manifest::path_for(Path::new("backup/raft/")),
         Path::new("backup/raft.manifest")
     );
+}
+
+proptest! {
+    #[test]
+    fn no_document_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6), cut in any::<prop::sample::Index>()) {
+        let mut text = sample().to_json().into_bytes();
+        for (at, byte) in changes {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        let _ = Manifest::parse(&text);
+        let _ = Manifest::parse(&text[..cut.index(text.len())]);
+    }
 }

@@ -381,6 +381,32 @@ fn other_layouts() {
 }
 
 #[test]
+fn strict_takes_the_shortest_headers_alone() {
+    let text = key::text(&cid(1));
+    let before = [b"\x82\xa1k\xda\x00\x3a", text.as_bytes(), b"\xa1v"].concat();
+    for (len, shorter, longer) in [
+        (31_usize, &b"\xbf"[..], &b"\xda\x00\x1f"[..]),
+        (65_535, b"\xda\xff\xff", b"\xdb\x00\x00\xff\xff"),
+    ] {
+        // A field that nobody knows, as long as it takes.
+        let head = if len == 31 {
+            vec![0x7a, 29]
+        } else {
+            vec![0x7a, 0xfb, 0xff, 0x03]
+        };
+        let value = [&head[..], &vec![0; len - head.len()]].concat();
+        let with = |header| [&before[..], header, &value].concat();
+        assert!(decode(Leniency::Strict, &with(shorter))[0].body.is_ok());
+        let longer = with(longer);
+        assert_eq!(fault(&decode(Leniency::Strict, &longer)[0]).0, "entry");
+        assert_eq!(
+            decode(Leniency::Compat, &longer)[0].let_through,
+            [OTHER_LAYOUT]
+        );
+    }
+}
+
+#[test]
 fn what_go_gives_up_on_ends_the_reading() {
     let before = written(&cid(1), &pin("x"));
     let after = written(&cid(2), &pin("y"));
