@@ -125,3 +125,16 @@ func TestVectorsCoverBothOutcomes(t *testing.T) {
 		}
 	}
 }
+
+func TestMutatedIsReproducible(t *testing.T) {
+	a, b := t.TempDir(), t.TempDir()
+	for _, dir := range []string{a, b} {
+		if err := WriteMutated(dir, 50, 9); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(files(t, a)); n != 3 {
+		t.Errorf("%d files, want 3", n)
+	}
+	sameTree(t, a, b)
+}
