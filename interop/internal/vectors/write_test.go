@@ -42,7 +42,7 @@ func sameTree(t *testing.T, fresh, committed string) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s is out of date: run `go run ./cmd/interop vectors` in interop/", filepath.Join(committed, name))
+			t.Errorf("%s is not what the generator makes; is `go run ./cmd/interop vectors` wanted?", filepath.Join(committed, name))
 		}
 	}
 	if len(files(t, filepath.Join(fresh, "raft"))) != len(files(t, filepath.Join(committed, "raft"))) {
