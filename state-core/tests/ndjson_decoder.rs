@@ -1,10 +1,6 @@
 //! The reader of exports as a stream: pieces, faults, and what strict reading refuses.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test may panic"
-)]
+#![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
 use pinstate_core::format::ndjson::{NdjsonDecoder, NdjsonEncoder, WINDOW};
 use pinstate_core::format::{Decoder, Encoder, Entry, Leniency};

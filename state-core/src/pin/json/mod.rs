@@ -42,10 +42,12 @@
 //! or number other than those above says that there is none.
 
 mod escape;
+mod field;
 mod lex;
 mod quirk;
 mod read;
 mod scratch;
+mod values;
 mod write;
 
 pub use self::read::ImportOverrides;
