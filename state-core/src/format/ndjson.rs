@@ -3,7 +3,7 @@
 //!
 //! Written is one document a line. Read is a stream: documents with any white space
 //! between them or none, spread over lines or not. What a document may say, and what of it
-//! a strict reader refuses, is told in the table of the module that reads one (`pin::json`).
+//! a strict reader refuses, is told in the table of [`crate::pin::json`].
 //!
 //! A fault in a value does not hide where its document ends, so the next one is read as
 //! if nothing had happened. After a document that is no JSON the reader goes on at the next

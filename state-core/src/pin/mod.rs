@@ -3,7 +3,7 @@
 mod base;
 mod cid;
 mod fault;
-mod json;
+pub mod json;
 mod model;
 mod multi;
 mod origin;
