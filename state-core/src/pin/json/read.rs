@@ -83,6 +83,10 @@ impl JsonReader {
     }
 
     fn document(&mut self, cursor: &mut Cursor<'_>, at_end: bool) -> Result<(), Stop> {
+        if cursor.peek()? == b'[' {
+            // It may be the whole export, so it is not read to its end.
+            return cursor.syntax("one pin after another and not a list of them");
+        }
         if cursor.peek()? != b'{' {
             // To Go, `null` is a pin without anything: the missing CID is found below.
             let is_null = cursor.peek()? == b'n';
