@@ -33,7 +33,7 @@ fn vectors(file: &str) -> Vec<(String, Value)> {
             (vector["name"].as_str().unwrap().to_owned(), vector)
         })
         .collect();
-    assert!(vectors.len() > 100, "{file} has hardly any vectors");
+    assert!(!vectors.is_empty(), "{file} has no vectors");
     vectors
 }
 
@@ -92,8 +92,8 @@ fn every_stored_pin_is_read_and_written_as_in_go() {
 }
 
 /// All entries of an input, read in one piece.
-fn decode(input: &[u8], leniency: Leniency) -> Vec<Entry> {
-    let mut decoder = NdjsonDecoder::new(leniency, ImportOverrides::default());
+fn decode(input: &[u8], leniency: Leniency, overrides: ImportOverrides) -> Vec<Entry> {
+    let mut decoder = NdjsonDecoder::new(leniency, overrides);
     let mut entries = Vec::new();
     decoder.decode(input, true, usize::MAX, &mut entries);
     entries
@@ -107,13 +107,28 @@ fn is_legacy(vector: &Value) -> bool {
         || error == "json: cannot unmarshal object into Go struct field Pin.cid of type string"
 }
 
+/// The options of an import, where the vector has them. Go drops what is no peer ID.
+fn overrides(vector: &Value) -> ImportOverrides {
+    let number = |key: &str| i32::try_from(vector[key].as_i64().unwrap_or(0)).unwrap();
+    let peers = vector["allocations"].as_array();
+    ImportOverrides {
+        replication_factor_min: number("replication_min"),
+        replication_factor_max: number("replication_max"),
+        allocations: peers
+            .into_iter()
+            .flatten()
+            .filter_map(|peer| peer.as_str()?.parse().ok())
+            .collect(),
+    }
+}
+
 fn check_import(vector: &Value) -> Result<(), String> {
     let input = BASE64
         .decode(vector["input_b64"].as_str().unwrap().as_bytes())
         .unwrap();
     let mut stored = BTreeMap::new();
     let mut fault = None;
-    for entry in decode(&input, Leniency::Compat) {
+    for entry in decode(&input, Leniency::Compat, overrides(vector)) {
         match entry.body {
             Ok((key, value)) => drop(stored.insert(key.to_vec(), value.to_vec())),
             // ipfs-cluster stores this under the namespace's key, where no list finds it.
@@ -148,7 +163,8 @@ fn check_import(vector: &Value) -> Result<(), String> {
 
 #[test]
 fn every_import_stores_what_go_stores() {
-    let vectors = vectors("json_reader.jsonl");
+    let mut vectors = vectors("json_reader.jsonl");
+    vectors.extend(self::vectors("import_options.jsonl"));
     let failed: Vec<_> = vectors
         .iter()
         .filter_map(|(name, vector)| Some(format!("{name}: {}", check_import(vector).err()?)))
@@ -182,7 +198,11 @@ fn check_reimport(vector: &Value) -> Result<(), String> {
     if is_beyond_json(vector) {
         return Ok(());
     }
-    let mut entries = decode(line.as_bytes(), Leniency::Strict);
+    let mut entries = decode(
+        line.as_bytes(),
+        Leniency::Strict,
+        ImportOverrides::default(),
+    );
     if entries.len() != 1 {
         return Err(format!("{} entries", entries.len()));
     }
