@@ -52,12 +52,10 @@ fn pins() -> Vec<(Vec<u8>, Vec<u8>)> {
             pin.name = format!("backup/2024/archive-{index:08}");
             pin.replication_factor_min = 2;
             pin.replication_factor_max = 3;
-            pin.metadata
-                .insert("owner".into(), format!("team-{}", index % 40));
+            pin.metadata.insert("owner".into(), format!("team-{}", index % 40));
             pin.timestamp = Some(UnixSeconds(1_700_000_000 + index as i64));
-            pin.allocations = (0..3)
-                .filter_map(|_| peers.get((random.next() % 36) as usize).cloned())
-                .collect();
+            pin.allocations =
+                (0..3).filter_map(|_| peers.get((random.next() % 36) as usize).cloned()).collect();
             let mut value = Vec::new();
             pin::encode(&pin, &mut value);
             (bytes, value)
@@ -77,10 +75,7 @@ fn now() -> f64 {
 
 /// The median time of a round, in pins a second.
 fn measure(name: &str, bar: f64, mut round: impl FnMut()) {
-    let wanted: Vec<_> = std::env::args()
-        .skip(1)
-        .filter(|arg| arg != "--bench")
-        .collect();
+    let wanted: Vec<_> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     if !wanted.iter().all(|word| name.contains(word.as_str())) {
         return;
     }
@@ -111,11 +106,7 @@ fn main() {
     let value_bytes: usize = pins.iter().map(|(_, value)| value.len()).sum();
     #[expect(clippy::print_stdout, reason = "the result of a benchmark")]
     {
-        println!(
-            "{} bytes a value, {} a line",
-            value_bytes / PINS,
-            lines.len() / PINS
-        );
+        println!("{} bytes a value, {} a line", value_bytes / PINS, lines.len() / PINS);
     }
 
     measure("view", 5.0, || {

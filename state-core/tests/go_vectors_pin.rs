@@ -2,11 +2,7 @@
 //!
 //! The vectors are written by the Go module in `interop/`.
 
-#![expect(
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test may panic"
-)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,9 +17,7 @@ use serde_json::Value;
 
 /// The vectors of one file, each with its name.
 fn vectors(file: &str) -> Vec<(String, Value)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../interop/testdata")
-        .join(file);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../interop/testdata").join(file);
     let text = std::fs::read_to_string(&path)
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let vectors: Vec<_> = text
@@ -68,10 +62,7 @@ fn check_pin(vector: &Value) -> Result<(), String> {
     match (written, vector["json"].as_str()) {
         (Ok(()), Some(json)) if json.as_bytes() == line => Ok(()),
         (Err(_), None) if line.is_empty() => Ok(()),
-        (written, _) => Err(format!(
-            "{written:?}, written as {}",
-            String::from_utf8_lossy(&line)
-        )),
+        (written, _) => Err(format!("{written:?}, written as {}", String::from_utf8_lossy(&line))),
     }
 }
 
@@ -123,9 +114,7 @@ fn overrides(vector: &Value) -> ImportOverrides {
 }
 
 fn check_import(vector: &Value) -> Result<(), String> {
-    let input = BASE64
-        .decode(vector["input_b64"].as_str().unwrap().as_bytes())
-        .unwrap();
+    let input = BASE64.decode(vector["input_b64"].as_str().unwrap().as_bytes()).unwrap();
     let mut stored = BTreeMap::new();
     let mut fault = None;
     for entry in decode(&input, Leniency::Compat, overrides(vector)) {
@@ -154,9 +143,7 @@ fn check_import(vector: &Value) -> Result<(), String> {
         .filter(|(key, _)| !key.is_empty())
         .collect();
     if stored != expected {
-        return Err(format!(
-            "stored {stored:02x?}\n  instead of {expected:02x?}"
-        ));
+        return Err(format!("stored {stored:02x?}\n  instead of {expected:02x?}"));
     }
     Ok(())
 }

@@ -53,10 +53,7 @@ fn both(document: &str) -> (Entry, Entry) {
 fn show(entry: &Entry) -> String {
     match &entry.body {
         Ok((key, value)) => format!("{key:02x?} {value:02x?}"),
-        Err(fault) => format!(
-            "{fault} at {:?}, recoverable: {}",
-            fault.offset, fault.recoverable
-        ),
+        Err(fault) => format!("{fault} at {:?}, recoverable: {}", fault.offset, fault.recoverable),
     }
 }
 
@@ -79,10 +76,8 @@ fn pieces_of_any_size_give_the_same_entries() {
         input.extend_from_slice(text.as_bytes());
     }
     let whole: Vec<_> = decode(&input, Leniency::Strict);
-    let results: String = whole
-        .iter()
-        .map(|entry| if entry.body.is_ok() { '+' } else { '-' })
-        .collect();
+    let results: String =
+        whole.iter().map(|entry| if entry.body.is_ok() { '+' } else { '-' }).collect();
     assert_eq!(results, "+++---+---");
     for piece in [1, 2, 3, 7, 64, 100, 1000] {
         for limit in [1, 2, usize::MAX] {
@@ -112,16 +107,7 @@ fn positions_are_those_of_the_input() {
     let third = second + "{\"cid\":\n5}".len();
     let fourth = third + first.len() + 1;
     let fifth = fourth + input[fourth..].find('\n').unwrap() + 1;
-    assert_eq!(
-        places,
-        [
-            (1, 2, 1),
-            (2, 4, second),
-            (3, 5, third),
-            (4, 6, fourth),
-            (5, 7, fifth)
-        ]
-    );
+    assert_eq!(places, [(1, 2, 1), (2, 4, second), (3, 5, third), (4, 6, fourth), (5, 7, fifth)]);
     let fault = |at: usize| entries[at].body.as_ref().unwrap_err();
     assert_eq!(fault(1).to_string(), "cid: is no string");
     assert_eq!(fault(1).offset, Some(second as u64 + 8));
@@ -141,10 +127,7 @@ fn a_cut_input_is_a_fault_at_every_length() {
         let entries = decode(&document.as_bytes()[..cut], Leniency::Compat);
         assert_eq!(entries.len(), 1, "cut to {cut}");
         let fault = entries[0].body.as_ref().unwrap_err();
-        assert_eq!(
-            fault.to_string(),
-            "the input ends within this pin; it was cut short"
-        );
+        assert_eq!(fault.to_string(), "the input ends within this pin; it was cut short");
         assert!(!fault.recoverable);
     }
     assert!(decode(b"", Leniency::Strict).is_empty());
@@ -158,12 +141,7 @@ fn lines_after_a_cut_one_are_still_read() {
         let input = format!("{}\n{whole}\n", &whole[..cut]);
         let entries = decode(input.as_bytes(), Leniency::Strict);
         let results: Vec<_> = entries.iter().map(|entry| entry.body.is_ok()).collect();
-        assert_eq!(
-            results,
-            [false, true],
-            "cut to {cut}: {:?}",
-            entries[0].body
-        );
+        assert_eq!(results, [false, true], "cut to {cut}: {:?}", entries[0].body);
         assert_eq!(entries[0].raw, input[..cut + 1]);
     }
 }
@@ -216,10 +194,7 @@ fn what_is_no_export_is_refused_before_it_fills_the_memory() {
 
 #[test]
 fn a_byte_order_mark_is_named() {
-    let entries = decode(
-        format!("\u{feff}{}", minimal("")).as_bytes(),
-        Leniency::Strict,
-    );
+    let entries = decode(format!("\u{feff}{}", minimal("")).as_bytes(), Leniency::Strict);
     assert_eq!(
         entries[0].body.as_ref().unwrap_err().to_string(),
         "a byte order mark, which is no JSON; remove the first three bytes"
@@ -272,11 +247,7 @@ fn strict_refuses_what_storage_would_lose() {
             "no max_depth",
             "max_depth: is missing; ipfs-cluster would store a direct pin",
         ),
-        (
-            minimal(r#","mode":"shallow""#),
-            "unknown mode",
-            "mode: is neither recursive nor direct",
-        ),
+        (minimal(r#","mode":"shallow""#), "unknown mode", "mode: is neither recursive nor direct"),
         (
             minimal(r#","mode":"direct""#),
             "mode against max_depth",
@@ -397,21 +368,11 @@ fn older_dialects_are_read_by_both() {
     assert_eq!(compat.body.unwrap(), (key.clone(), value.clone()));
     assert!(compat.let_through.is_empty());
     let pin = PinView::new(&key, &value).unwrap().to_pin();
-    assert_eq!(
-        pin.cid.to_string(),
-        "QmUaFyXjZUNaUwYF8rBtbJc7fEJ46aJXvgV8z2HHs6jvmJ"
-    );
+    assert_eq!(pin.cid.to_string(), "QmUaFyXjZUNaUwYF8rBtbJc7fEJ46aJXvgV8z2HHs6jvmJ");
     assert_eq!(pin.pin_update.as_ref(), Some(&pin.cid));
     assert_eq!(pin.pin_type.name(), "pin");
     assert_eq!(pin.mode(), PinMode::Direct);
-    for broken in [
-        r#"{}"#,
-        r#"{"/":5}"#,
-        r#"{"/":"x","y":1}"#,
-        r#"{"x":"y"}"#,
-        "5",
-        "[]",
-    ] {
+    for broken in [r#"{}"#, r#"{"/":5}"#, r#"{"/":"x","y":1}"#, r#"{"x":"y"}"#, "5", "[]"] {
         let document = format!(r#"{{"type":"pin","max_depth":-1,"cid":{broken}}}"#);
         let (strict, compat) = both(&document);
         assert!(strict.body.is_err(), "{document}");
@@ -451,10 +412,7 @@ fn an_import_can_set_replication_and_allocations() {
     decoder.decode(document.as_bytes(), true, 1, &mut entries);
     let (key, value) = entries.remove(0).body.unwrap();
     let pin = PinView::new(&key, &value).unwrap().to_pin();
-    assert_eq!(
-        (pin.replication_factor_min, pin.replication_factor_max),
-        (2, 9)
-    );
+    assert_eq!((pin.replication_factor_min, pin.replication_factor_max), (2, 9));
     assert_eq!(pin.allocations, [PEER.parse().unwrap()]);
 }
 
@@ -468,16 +426,12 @@ fn the_encoder_leaves_nothing_of_what_it_refuses() {
     pin.timestamp = Some(UnixSeconds(253_402_300_800));
     let mut value = Vec::new();
     pinstate_core::pin::encode(&pin, &mut value);
-    let fault = encoder
-        .encode(pin.cid.as_bytes(), &value, &mut out)
-        .unwrap_err();
+    let fault = encoder.encode(pin.cid.as_bytes(), &value, &mut out).unwrap_err();
     assert_eq!(fault.field, "timestamp");
     assert_eq!(out, b"before");
     let fault = encoder.encode(b"no cid", &value, &mut out).unwrap_err();
     assert_eq!(fault.to_string(), "key: these bytes are no CID");
-    let fault = encoder
-        .encode(pin.cid.as_bytes(), &[0x0a], &mut out)
-        .unwrap_err();
+    let fault = encoder.encode(pin.cid.as_bytes(), &[0x0a], &mut out).unwrap_err();
     assert_eq!(fault.field, "value");
     assert_eq!(out, b"before");
 }

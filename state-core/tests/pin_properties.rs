@@ -46,9 +46,7 @@ fn time() -> impl Strategy<Value = Option<UnixSeconds>> {
     proptest::option::of(
         (-62_167_219_200..253_402_300_800i64)
             .prop_map(UnixSeconds)
-            .prop_filter("stored as none", |time| {
-                time.0 != 0 && *time != UnixSeconds::GO_ZERO
-            }),
+            .prop_filter("stored as none", |time| time.0 != 0 && *time != UnixSeconds::GO_ZERO),
     )
 }
 
@@ -121,10 +119,7 @@ fn decode(input: &[u8], leniency: Leniency) -> Vec<Entry> {
 fn read_record(key: &[u8], value: &[u8]) {
     for zone in [Zone::Utc, Zone::named("America/New_York").unwrap()] {
         let mut line = Vec::new();
-        if NdjsonEncoder::new(zone)
-            .encode(key, value, &mut line)
-            .is_err()
-        {
+        if NdjsonEncoder::new(zone).encode(key, value, &mut line).is_err() {
             assert!(line.is_empty());
         }
     }
@@ -142,14 +137,7 @@ fn read_record(key: &[u8], value: &[u8]) {
 
 /// Changes to some bytes: at a place, this many are replaced by those.
 fn mutations() -> impl Strategy<Value = Vec<(prop::sample::Index, usize, Vec<u8>)>> {
-    vec(
-        (
-            any::<prop::sample::Index>(),
-            0..4usize,
-            vec(any::<u8>(), 0..4),
-        ),
-        1..5,
-    )
+    vec((any::<prop::sample::Index>(), 0..4usize, vec(any::<u8>(), 0..4)), 1..5)
 }
 
 fn mutate(bytes: &mut Vec<u8>, mutations: &[(prop::sample::Index, usize, Vec<u8>)]) {

@@ -5,7 +5,11 @@
 //! or bytes to a buffer. Whoever drives them owns the files, the buffers and the
 //! threads, so the same code serves a file, a pipe, a socket and a test.
 
+pub mod key;
+pub mod manifest;
 pub mod ndjson;
+pub mod raft;
+pub mod snapshot;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -58,8 +62,9 @@ pub struct Entry {
     pub body: Result<(Bytes, Bytes), Fault>,
     /// The entry's own bytes; empty unless `body` is a fault.
     pub raw: Bytes,
-    /// What ipfs-cluster lets through and a strict reader would refuse, one count for each
-    /// kind; always empty from a strict reader.
+    /// What ipfs-cluster lets through and a strict reader would refuse, one for each kind;
+    /// always empty from a strict reader. Together with a fault: ipfs-cluster goes on after
+    /// this entry, and so is the caller to; it is not stored, and reported.
     pub let_through: Vec<&'static str>,
 }
 

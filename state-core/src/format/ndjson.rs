@@ -33,9 +33,7 @@ pub struct NdjsonEncoder {
 impl NdjsonEncoder {
     /// An encoder that shows times in `zone`.
     pub fn new(zone: Zone) -> Self {
-        Self {
-            writer: JsonWriter::new(zone),
-        }
+        Self { writer: JsonWriter::new(zone) }
     }
 }
 
@@ -61,11 +59,7 @@ impl NdjsonDecoder {
     pub fn new(leniency: Leniency, overrides: ImportOverrides) -> Self {
         Self {
             reader: JsonReader::new(leniency, overrides),
-            next: Position {
-                ordinal: 1,
-                line: 1,
-                offset: 0,
-            },
+            next: Position { ordinal: 1, line: 1, offset: 0 },
             pending: None,
             ended: false,
         }
@@ -112,12 +106,7 @@ impl NdjsonDecoder {
             (Err(_), Some(raw)) => Bytes::copy_from_slice(raw),
             _ => Bytes::new(),
         };
-        let entry = Entry {
-            at: self.next,
-            body,
-            raw,
-            let_through,
-        };
+        let entry = Entry { at: self.next, body, raw, let_through };
         Some((len, entry))
     }
 

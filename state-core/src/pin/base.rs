@@ -52,10 +52,7 @@ pub(crate) fn push_base32(bytes: &[u8], out: &mut Vec<u8>) {
     let (groups, rest) = bytes.as_chunks::<5>();
     let start = out.len();
     out.resize(start + groups.len() * 8, 0);
-    let (to, _) = out
-        .get_mut(start..)
-        .unwrap_or_default()
-        .as_chunks_mut::<8>();
+    let (to, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<8>();
     for (to, &[a, b, c, d, e]) in to.iter_mut().zip(groups) {
         *to = base32_group(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]));
     }
@@ -75,10 +72,7 @@ fn base32_group(bits: u64) -> [u8; 8] {
     // The index is below 1024; the fallback is never taken and costs nothing.
     let pair = |shift: u32| {
         let index = (bits >> shift) & 1023;
-        BASE32_PAIRS
-            .get(index as usize)
-            .copied()
-            .unwrap_or_default()
+        BASE32_PAIRS.get(index as usize).copied().unwrap_or_default()
     };
     let ([a, b], [c, d], [e, f], [g, h]) = (pair(30), pair(20), pair(10), pair(0));
     [a, b, c, d, e, f, g, h]
@@ -117,10 +111,7 @@ fn unpadded_with_breaks(text: &[u8], table: &[u8; 256], out: &mut Vec<u8>) -> Op
 }
 
 fn without_breaks(text: &[u8]) -> Vec<u8> {
-    text.iter()
-        .copied()
-        .filter(|c| !matches!(c, b'\r' | b'\n'))
-        .collect()
+    text.iter().copied().filter(|c| !matches!(c, b'\r' | b'\n')).collect()
 }
 
 /// The 40 bits of eight characters.
@@ -137,11 +128,7 @@ fn group_bits(group: &[u8; 8], table: &[u8; 256]) -> Option<u64> {
 
 /// Whole bytes of the last, short group. One, three or six characters give nothing.
 fn last_group(rest: &[u8], table: &[u8; 256], out: &mut Vec<u8>) -> Option<()> {
-    let zero = if table == &BASE32HEX_VALUES {
-        b'0'
-    } else {
-        b'a'
-    };
+    let zero = if table == &BASE32HEX_VALUES { b'0' } else { b'a' };
     let mut group = [zero; 8];
     for (to, from) in group.iter_mut().zip(rest) {
         *to = *from;
@@ -209,10 +196,7 @@ pub(crate) fn decode_i2p_base64(text: &[u8]) -> Option<Vec<u8>> {
 
 /// I2P's base64, padded.
 pub(crate) fn i2p_base64(bytes: &[u8]) -> String {
-    BASE64_I2P_PADDED
-        .as_ref()
-        .map(|encoding| encoding.encode(bytes))
-        .unwrap_or_default()
+    BASE64_I2P_PADDED.as_ref().map(|encoding| encoding.encode(bytes)).unwrap_or_default()
 }
 
 /// Decodes a base58 text with Bitcoin's alphabet; empty text is none.
@@ -241,14 +225,13 @@ pub(crate) fn decode_multibase(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
         0 => body.to_vec(),
         b'0' => decode_base2(body)?,
         b'f' | b'F' => HEXLOWER_PERMISSIVE.decode(body).ok()?,
-        b'k' | b'K' if !body.is_empty() => Base::Base36Lower
-            .decode(std::str::from_utf8(body).ok()?.to_ascii_lowercase())
-            .ok()?,
+        b'k' | b'K' if !body.is_empty() => {
+            Base::Base36Lower.decode(std::str::from_utf8(body).ok()?.to_ascii_lowercase()).ok()?
+        }
         b'z' => decode_base58(body)?,
-        b'Z' if !body.is_empty() => bs58::decode(body)
-            .with_alphabet(bs58::Alphabet::FLICKR)
-            .into_vec()
-            .ok()?,
+        b'Z' if !body.is_empty() => {
+            bs58::decode(body).with_alphabet(bs58::Alphabet::FLICKR).into_vec().ok()?
+        }
         b'm' => whole(&BASE64_PLAIN)?,
         b'M' => whole(&BASE64_PADDED)?,
         b'u' => whole(&BASE64_URL_PLAIN)?,
@@ -289,9 +272,7 @@ mod tests {
 
     #[test]
     fn base32_comes_back_at_every_length() {
-        let bytes: Vec<u8> = (0..64u8)
-            .map(|n| n.wrapping_mul(37).wrapping_add(5))
-            .collect();
+        let bytes: Vec<u8> = (0..64u8).map(|n| n.wrapping_mul(37).wrapping_add(5)).collect();
         for length in 0..bytes.len() {
             let mut text = vec![b'b'];
             push_base32(&bytes[..length], &mut text);

@@ -94,22 +94,14 @@ pub(crate) struct CidParts {
 /// Reads a binary CID that takes up all of `bytes`.
 pub(crate) fn cid(bytes: &[u8]) -> Option<CidParts> {
     if let [0x12, 0x20, _, ..] = bytes {
-        return (bytes.len() == 34).then_some(CidParts {
-            version: 0,
-            codec: DAG_PB,
-            hash_at: 0,
-        });
+        return (bytes.len() == 34).then_some(CidParts { version: 0, codec: DAG_PB, hash_at: 0 });
     }
     let (1, version_len) = uvarint(bytes)? else {
         return None;
     };
     let (codec, codec_len) = uvarint(bytes.get(version_len..)?)?;
     let hash_at = version_len + codec_len;
-    is_multihash(bytes.get(hash_at..)?).then_some(CidParts {
-        version: 1,
-        codec,
-        hash_at,
-    })
+    is_multihash(bytes.get(hash_at..)?).then_some(CidParts { version: 1, codec, hash_at })
 }
 
 #[cfg(test)]

@@ -122,9 +122,7 @@ const LONGEST: usize = 128;
 impl ByteCache {
     /// An empty cache.
     pub(crate) fn new() -> Self {
-        Self {
-            sets: Box::new(std::array::from_fn(|_| Set::default())),
-        }
+        Self { sets: Box::new(std::array::from_fn(|_| Set::default())) }
     }
 
     /// What `from` was turned into before.
@@ -152,11 +150,7 @@ impl ByteCache {
                 let place = set.next;
                 set.next = (place + 1) % WAYS;
                 let keep = if from.len() <= LONGEST { from } else { &[] };
-                *set.entries.get_mut(place)? = Entry {
-                    tail,
-                    from: keep.into(),
-                    to: to.into(),
-                };
+                *set.entries.get_mut(place)? = Entry { tail, from: keep.into(), to: to.into() };
                 place
             }
         };
@@ -166,8 +160,7 @@ impl ByteCache {
 
 /// The last bytes, in which peer IDs differ, in binary and in text.
 fn tail(from: &[u8]) -> u64 {
-    from.last_chunk::<8>()
-        .map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail))
+    from.last_chunk::<8>().map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail))
 }
 
 fn slot(tail: u64) -> usize {

@@ -76,12 +76,7 @@ const ORIGINS: u32 = 9;
 const SORTED_METADATA: u32 = 10;
 
 fn malformed(field: &'static str) -> impl Fn(Malformed) -> Fault {
-    move |Malformed| {
-        fault(
-            field,
-            "the bytes are no protocol buffer, or they are cut short",
-        )
-    }
+    move |Malformed| fault(field, "the bytes are no protocol buffer, or they are cut short")
 }
 
 fn text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, Fault> {
@@ -294,18 +289,11 @@ impl<'a> PinView<'a> {
             return Metadata(Order::Stored(entries));
         }
         // An entry of the sorted list takes precedence over one of the map.
-        let map = Repeated {
-            from: &[],
-            count: self.options.map_entries,
-        };
-        let map = Occurrences {
-            outer: Fields::new(self.value),
-            ..self.in_options(map, METADATA_MAP)
-        };
-        let merged: BTreeMap<_, _> = map
-            .chain(entries)
-            .filter_map(|bytes| entry(bytes).ok())
-            .collect();
+        let map = Repeated { from: &[], count: self.options.map_entries };
+        let map =
+            Occurrences { outer: Fields::new(self.value), ..self.in_options(map, METADATA_MAP) };
+        let merged: BTreeMap<_, _> =
+            map.chain(entries).filter_map(|bytes| entry(bytes).ok()).collect();
         Metadata(Order::Merged(merged.into_iter()))
     }
 
@@ -316,11 +304,8 @@ impl<'a> PinView<'a> {
     }
 
     fn in_options(&self, fields: Repeated<'a>, number: u32) -> Occurrences<'a> {
-        let (outer, inner) = if self.options.parts > 1 {
-            (self.value, &[][..])
-        } else {
-            (&[][..], fields.from)
-        };
+        let (outer, inner) =
+            if self.options.parts > 1 { (self.value, &[][..]) } else { (&[][..], fields.from) };
         Occurrences {
             outer: Fields::new(outer),
             inner: Fields::new(inner),

@@ -49,11 +49,7 @@ fn push_escaped(mut rest: &[u8], out: &mut Vec<u8>) {
         match from {
             [0xe2, 0x80, last @ (0xa8 | 0xa9), ..] => {
                 taken = 3;
-                out.extend_from_slice(if *last == 0xa8 {
-                    b"\\u2028"
-                } else {
-                    b"\\u2029"
-                });
+                out.extend_from_slice(if *last == 0xa8 { b"\\u2028" } else { b"\\u2029" });
             }
             [byte, ..] => push_special(*byte, out),
             [] => {}
@@ -101,10 +97,7 @@ mod tests {
     fn strings_are_escaped_as_in_go() {
         assert_eq!(written(b""), r#""""#);
         assert_eq!(written(b"a\"b\\c/d"), r#""a\"b\\c/d""#);
-        assert_eq!(
-            written(b"\x08\x0c\n\r\t\x00\x1f\x7f"),
-            "\"\\b\\f\\n\\r\\t\\u0000\\u001f\x7f\""
-        );
+        assert_eq!(written(b"\x08\x0c\n\r\t\x00\x1f\x7f"), "\"\\b\\f\\n\\r\\t\\u0000\\u001f\x7f\"");
         assert_eq!(written(b"<a&b>"), r#""\u003ca\u0026b\u003e""#);
         assert_eq!(
             written("\u{2028}\u{2029}\u{2027}\u{feff}é\u{1f4cc}\u{fffd}".as_bytes()),

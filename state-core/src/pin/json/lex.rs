@@ -197,11 +197,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn digits(&mut self) -> Result<(), Stop> {
-        let count = self
-            .rest()
-            .iter()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
         match (count, self.input.get(self.at)) {
             (0, None) => Err(Stop::Incomplete),
@@ -278,9 +274,7 @@ fn plain_len(bytes: &[u8]) -> usize {
     let mut at = 0;
     // Sixteen bytes are looked at together, without a branch, in one vector register.
     for block in bytes.as_chunks::<16>().0 {
-        let any = block
-            .iter()
-            .fold(0, |any, &byte| any | u8::from(special(byte)));
+        let any = block.iter().fold(0, |any, &byte| any | u8::from(special(byte)));
         if any != 0 {
             break;
         }
@@ -303,10 +297,7 @@ fn plain_len(bytes: &[u8]) -> usize {
         at += 8;
     }
     let tail = bytes.get(at..).unwrap_or_default();
-    at + tail
-        .iter()
-        .position(|&byte| special(byte))
-        .unwrap_or(tail.len())
+    at + tail.iter().position(|&byte| special(byte)).unwrap_or(tail.len())
 }
 
 /// Appends what a string stands for. `false` if some of it had to be replaced by U+FFFD:
@@ -318,10 +309,7 @@ pub(super) fn unescape(raw: RawString<'_>, out: &mut Vec<u8>) -> bool {
     let mut whole = true;
     let mut rest = raw.body;
     loop {
-        let plain = rest
-            .iter()
-            .position(|&byte| byte == b'\\')
-            .unwrap_or(rest.len());
+        let plain = rest.iter().position(|&byte| byte == b'\\').unwrap_or(rest.len());
         let (text, escape) = rest.split_at(plain);
         whole &= push_utf8(text, out);
         let [_, kind, after @ ..] = escape else {
@@ -382,9 +370,7 @@ fn hex4(digits: &[u8]) -> Option<u32> {
     digits
         .first_chunk::<4>()?
         .iter()
-        .try_fold(0, |unit, &digit| {
-            Some(unit << 4 | char::from(digit).to_digit(16)?)
-        })
+        .try_fold(0, |unit, &digit| Some(unit << 4 | char::from(digit).to_digit(16)?))
 }
 
 #[cfg(test)]
@@ -403,10 +389,7 @@ mod tests {
     fn strings_are_unescaped() {
         let text = |text: &str| (text.as_bytes().to_vec(), true);
         assert_eq!(decoded(b""), text(""));
-        assert_eq!(
-            decoded(br#"a\"\\\/\b\f\n\r\t"#),
-            text("a\"\\/\u{8}\u{c}\n\r\t")
-        );
+        assert_eq!(decoded(br#"a\"\\\/\b\f\n\r\t"#), text("a\"\\/\u{8}\u{c}\n\r\t"));
         assert_eq!(decoded(br"\u00e9\uD83D\uDCCC\u0000"), text("é📌\0"));
         let lossy = |text: &str| (text.as_bytes().to_vec(), false);
         assert_eq!(decoded(br"\ud83dx"), lossy("\u{fffd}x"));

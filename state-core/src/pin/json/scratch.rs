@@ -123,10 +123,7 @@ impl Scratch {
         let mut unique = true;
         let mut entries = self.entries.iter().peekable();
         while let Some((key, value)) = entries.next() {
-            if entries
-                .peek()
-                .is_some_and(|(next, _)| text(next) == text(key))
-            {
+            if entries.peek().is_some_and(|(next, _)| text(next) == text(key)) {
                 unique = false;
                 continue;
             }

@@ -20,11 +20,7 @@ pub struct JsonWriter {
 impl JsonWriter {
     /// A writer that shows times in `zone`.
     pub fn new(zone: Zone) -> Self {
-        Self {
-            zone,
-            peers: ByteCache::new(),
-            text: Vec::new(),
-        }
+        Self { zone, peers: ByteCache::new(), text: Vec::new() }
     }
 
     /// Appends the pin's document, without a newline.

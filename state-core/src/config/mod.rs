@@ -1,0 +1,40 @@
+//! Choosing and configuring a store: by URI, or by name from a configuration file.
+//!
+//! A configuration file (TOML, or JSON by its extension) names stores; environment
+//! variables `PINSTATE_…` with `__` between the parts override it:
+//!
+//! ```toml
+//! default_store = "main"
+//!
+//! [stores.main]
+//! backend = "sled"
+//! path = "/var/lib/pinstate/main"
+//! ```
+//!
+//! `PINSTATE_STORES__MAIN__PATH` overrides the path. Unknown keys are refused with the
+//! place they stand in and the nearest known key.
+
+mod file;
+mod registry;
+mod secret;
+mod settings;
+mod units;
+mod unknown;
+mod uri;
+
+pub use file::{Config, StoreConfig};
+pub use registry::{BackendFactory, OpenOptions, Registry};
+pub use secret::Secret;
+pub use settings::Settings;
+pub use units::ByteSize;
+pub use unknown::nearest;
+pub use uri::StoreUri;
+
+use std::borrow::Cow;
+
+use crate::error::{Error, ErrorKind, Operation};
+
+/// An error of configuration.
+pub fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
+    Error::new(ErrorKind::Config, Operation::Configure, message)
+}

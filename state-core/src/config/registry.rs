@@ -1,0 +1,171 @@
+//! The backends that a program has, as a value: nothing registers itself.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use figment::value::Dict;
+
+use super::unknown::nearest;
+use super::{Config, Settings, StoreUri, invalid};
+use crate::capability::Capabilities;
+use crate::error::Result;
+use crate::store::Store;
+
+/// How a store is to be opened, beside its own settings.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct OpenOptions {
+    /// Create a store that is missing. Without it a missing store is `NoStore`, never an
+    /// empty one.
+    pub create: bool,
+}
+
+impl OpenOptions {
+    /// Opens what is there.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Creates what is missing.
+    #[must_use]
+    pub fn create() -> Self {
+        Self { create: true }
+    }
+}
+
+/// What opens stores of one backend.
+#[async_trait]
+pub trait BackendFactory: Send + Sync + fmt::Debug {
+    /// The backend's name, in configuration and URIs.
+    fn name(&self) -> &'static str;
+
+    /// Other names that mean the same.
+    fn aliases(&self) -> &'static [&'static str];
+
+    /// What it is, in half a line.
+    fn about(&self) -> &'static str;
+
+    /// The keys of its configuration.
+    fn keys(&self) -> &'static [&'static str];
+
+    /// What a store opened with the default settings can do.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What the part of a URI before the question mark means, as keys and values.
+    ///
+    /// # Errors
+    /// `Config` for a URI that makes no sense for this backend.
+    fn uri_settings(&self, uri: &StoreUri) -> Result<Dict>;
+
+    /// Opens a store.
+    ///
+    /// # Errors
+    /// `Config` for bad settings; `NoStore`, `Locked`, `Incompatible`, `Corrupt`,
+    /// `Unavailable` as they are.
+    async fn open(&self, settings: &Settings, options: OpenOptions) -> Result<Arc<dyn Store>>;
+}
+
+/// The backends of a program: those it has, and those it was built without.
+#[derive(Clone, Debug, Default)]
+pub struct Registry {
+    factories: BTreeMap<&'static str, Arc<dyn BackendFactory>>,
+    left_out: BTreeMap<&'static str, &'static str>,
+}
+
+impl Registry {
+    /// No backend.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a backend.
+    #[must_use]
+    pub fn with(mut self, factory: impl BackendFactory + 'static) -> Self {
+        self.factories.insert(factory.name(), Arc::new(factory));
+        self
+    }
+
+    /// Names a backend that this program was built without, and the feature that adds it.
+    #[must_use]
+    pub fn with_left_out(mut self, name: &'static str, feature: &'static str) -> Self {
+        self.left_out.insert(name, feature);
+        self
+    }
+
+    /// The backends there are, by name.
+    pub fn backends(&self) -> impl Iterator<Item = &Arc<dyn BackendFactory>> {
+        self.factories.values()
+    }
+
+    /// The backends left out: name and feature.
+    pub fn left_out(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.left_out.iter().map(|(name, feature)| (*name, *feature))
+    }
+
+    /// A backend by name or alias.
+    ///
+    /// # Errors
+    /// `Config`: one that was left out says so, an unknown one lists those there are.
+    pub fn backend(&self, name: &str) -> Result<&Arc<dyn BackendFactory>> {
+        let lower = name.to_ascii_lowercase();
+        if let Some(factory) = self.factories.get(lower.as_str()).or_else(|| {
+            self.factories.values().find(|factory| factory.aliases().contains(&lower.as_str()))
+        }) {
+            return Ok(factory);
+        }
+        if let Some(feature) = self.left_out.get(lower.as_str()) {
+            return Err(invalid(format!(
+                "this program was built without the backend '{lower}': build it with the feature \
+                 '{feature}'"
+            )));
+        }
+        let names: Vec<&str> = self.factories.keys().copied().collect();
+        let near = nearest(&lower, names.iter().copied())
+            .map_or_else(String::new, |near| format!("; nearest: '{near}'"));
+        Err(invalid(format!(
+            "there is no backend '{}'; there are: {}{near}",
+            name.escape_debug(),
+            names.join(", ")
+        )))
+    }
+
+    /// Opens a store that is named by URI, or by name in a configuration.
+    ///
+    /// # Errors
+    /// `Config` for a name, a URI or settings that are wrong; else the backend's own.
+    pub async fn open(
+        &self,
+        config: &Config,
+        store: &str,
+        options: OpenOptions,
+    ) -> Result<Arc<dyn Store>> {
+        let (factory, settings) = self.resolve(config, store)?;
+        factory.open(&settings, options).await
+    }
+
+    /// The backend and settings of a store, without opening it.
+    ///
+    /// # Errors
+    /// `Config`, as [`open`](Self::open).
+    pub fn resolve(
+        &self,
+        config: &Config,
+        store: &str,
+    ) -> Result<(&Arc<dyn BackendFactory>, Settings)> {
+        if StoreUri::looks_like(store) {
+            let uri: StoreUri = store.parse()?;
+            let factory = self.backend(uri.scheme())?;
+            let settings = Settings::from_uri(&uri, factory.uri_settings(&uri)?);
+            return Ok((factory, settings));
+        }
+        let configured = config.store(store)?;
+        let factory = self
+            .backend(&configured.backend)
+            .map_err(|error| configured.settings.refuse("backend", error.message()))?;
+        Ok((factory, configured.settings.clone()))
+    }
+}

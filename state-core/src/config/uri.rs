@@ -1,0 +1,145 @@
+//! A store named by URI: `BACKEND:REST?key=value&…`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::invalid;
+use crate::error::{Error, Result};
+
+/// A store's URI. Its text forms never show a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct StoreUri {
+    scheme: String,
+    rest: String,
+    query: Vec<(String, String)>,
+}
+
+impl StoreUri {
+    /// Whether this text is meant as a URI, not as the name of a configured store: it has a
+    /// colon.
+    #[must_use]
+    pub fn looks_like(text: &str) -> bool {
+        text.contains(':')
+    }
+
+    /// The backend's name.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        &self.scheme
+    }
+
+    /// What stands between the colon and the question mark, as it is.
+    #[must_use]
+    pub fn rest(&self) -> &str {
+        &self.rest
+    }
+
+    /// The rest as a file path: `sled:PATH` and `sled://PATH` are the same.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.rest.strip_prefix("//").unwrap_or(&self.rest)
+    }
+
+    /// Keys and values after the question mark, percent-decoded.
+    #[must_use]
+    pub fn query(&self) -> &[(String, String)] {
+        &self.query
+    }
+}
+
+impl FromStr for StoreUri {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (scheme, rest) = text.split_once(':').ok_or_else(|| {
+            invalid(format!("'{}' is no store URI: it has no colon", text.escape_debug()))
+        })?;
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if scheme.is_empty() || !scheme.chars().all(legal) {
+            return Err(invalid(format!(
+                "'{}' is no backend's name in a store URI",
+                scheme.escape_debug()
+            )));
+        }
+        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        let query = query
+            .split('&')
+            .filter(|pair| !pair.is_empty())
+            .map(|pair| {
+                let (key, value) = pair.split_once('=').ok_or_else(|| {
+                    invalid(format!("'{}' in a store URI is no key=value", pair.escape_debug()))
+                })?;
+                Ok((percent_decoded(key)?, percent_decoded(value)?))
+            })
+            .collect::<Result<Vec<_>>>()?;
+        Ok(Self { scheme: scheme.to_ascii_lowercase(), rest: rest.to_owned(), query })
+    }
+}
+
+fn percent_decoded(text: &str) -> Result<String> {
+    let bad = || invalid(format!("'{}' in a store URI has a bad escape", text.escape_debug()));
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        rest = tail;
+        if first != b'%' {
+            bytes.push(first);
+            continue;
+        }
+        let (digits, tail) = rest.split_at_checked(2).ok_or_else(bad)?;
+        let digits = std::str::from_utf8(digits).map_err(|_| bad())?;
+        bytes.push(u8::from_str_radix(digits, 16).map_err(|_| bad())?);
+        rest = tail;
+    }
+    String::from_utf8(bytes).map_err(|_| bad())
+}
+
+impl fmt::Display for StoreUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.scheme)?;
+        match self.rest.rsplit_once('@') {
+            Some((user, host)) if self.rest.starts_with("//") => {
+                let user = user.split_once("//").map_or(user, |(_, user)| user);
+                let name = user.split(':').next().unwrap_or_default();
+                write!(f, "//{name}@{host}")?;
+            }
+            _ => f.write_str(&self.rest)?,
+        }
+        for (i, (key, value)) in self.query.iter().enumerate() {
+            let shown = if key.contains("password") { "[hidden]" } else { value };
+            write!(f, "{}{key}={shown}", if i == 0 { '?' } else { '&' })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for StoreUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "StoreUri({self})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_found() {
+        let uri: StoreUri = "sled:/a b/c?cache=64MiB&x=%26".parse().unwrap();
+        assert_eq!((uri.scheme(), uri.path()), ("sled", "/a b/c"));
+        assert_eq!(uri.query(), [("cache".into(), "64MiB".into()), ("x".into(), "&".into())]);
+        assert_eq!("sled:///a".parse::<StoreUri>().unwrap().path(), "/a");
+        assert_eq!("memory:".parse::<StoreUri>().unwrap().path(), "");
+        for bad in ["", "x", ":a", "a b:c", "m:?x", "m:?x=%zz", "m:?x=%2", "m:?x=%ff"] {
+            assert!(bad.parse::<StoreUri>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let uri: StoreUri = "scylla://me:hunter2@host:9042/ks?password=hunter2".parse().unwrap();
+        let shown = format!("{uri} {uri:?}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("//me@host:9042/ks"), "{shown}");
+    }
+}

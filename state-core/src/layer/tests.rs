@@ -1,0 +1,188 @@
+//! The policies on their own, on scripted attempts and a paused clock.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::*;
+use crate::error::{Error, ErrorKind, Operation, Outcome, Result, RetryClass};
+
+fn call(idempotent: bool) -> Call<'static> {
+    Call { operation: Operation::Put, backend: "test", key: None, idempotent, records: 1 }
+}
+
+fn error(kind: ErrorKind, outcome: Outcome) -> Error {
+    Error::new(kind, Operation::Put, "scripted").with_outcome(outcome)
+}
+
+/// Gives these errors one after the other, then succeeds; counts the attempts.
+struct Script {
+    errors: Vec<Error>,
+    attempts: AtomicUsize,
+}
+
+impl Script {
+    fn new(errors: impl IntoIterator<Item = Error>) -> Self {
+        Self { errors: errors.into_iter().collect(), attempts: AtomicUsize::new(0) }
+    }
+
+    async fn attempt(&self) -> Result<usize> {
+        let n = self.attempts.fetch_add(1, Ordering::Relaxed);
+        self.errors.get(n).cloned().map_or(Ok(n + 1), Err)
+    }
+
+    fn attempts(&self) -> usize {
+        self.attempts.load(Ordering::Relaxed)
+    }
+}
+
+fn retry(options: RetryOptions) -> Retry {
+    Retry::new(options.with_seed(7))
+}
+
+fn unbounded() -> RetryOptions {
+    RetryOptions::new().with_budget(Arc::new(RetryBudget::new(1.0, 1e9, 1e9)))
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idempotent_call_is_repeated_until_it_succeeds() {
+    let script = Script::new([
+        error(ErrorKind::Timeout, Outcome::Unknown),
+        error(ErrorKind::Unavailable, Outcome::NotApplied),
+    ]);
+    let done = retry(unbounded()).run(call(true), || script.attempt()).await;
+    assert_eq!(done.unwrap(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_have_happened_is_repeated_only_when_harmless() {
+    let script = Script::new([error(ErrorKind::Timeout, Outcome::Unknown)]);
+    retry(unbounded()).run(call(false), || script.attempt()).await.unwrap_err();
+    assert_eq!(script.attempts(), 1);
+
+    let script = Script::new([error(ErrorKind::Unavailable, Outcome::NotApplied)]);
+    retry(unbounded()).run(call(false), || script.attempt()).await.unwrap();
+    assert_eq!(script.attempts(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permanent_error_is_final() {
+    let script = Script::new([error(ErrorKind::TooLarge, Outcome::NotApplied)]);
+    retry(unbounded()).run(call(true), || script.attempt()).await.unwrap_err();
+    assert_eq!(script.attempts(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_outcome_stays_unknown() {
+    let script = Script::new([
+        error(ErrorKind::Timeout, Outcome::Unknown),
+        error(ErrorKind::TooLarge, Outcome::NotApplied),
+    ]);
+    let failure = retry(unbounded()).run(call(true), || script.attempt()).await.unwrap_err();
+    assert_eq!((failure.kind(), failure.outcome()), (ErrorKind::TooLarge, Outcome::Unknown));
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_and_elapsed_time_are_bounded_and_told() {
+    let always = || (0..1_000).map(|_| error(ErrorKind::Unavailable, Outcome::NotApplied));
+    let script = Script::new(always());
+    let options = unbounded().with_attempts(3);
+    let failure = retry(options).run(call(true), || script.attempt()).await.unwrap_err();
+    assert_eq!(script.attempts(), 3);
+    assert!(failure.to_string().contains("attempts 3"), "{failure}");
+
+    let script = Script::new(always());
+    let options = unbounded()
+        .with_attempts(u32::MAX)
+        .with_elapsed(Duration::from_secs(5))
+        .with_pauses(Duration::from_millis(100), Duration::from_secs(1));
+    let began = tokio::time::Instant::now();
+    retry(options).run(call(true), || script.attempt()).await.unwrap_err();
+    assert!(began.elapsed() <= Duration::from_secs(5));
+    assert!(script.attempts() > 5, "{}", script.attempts());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_budget_stops_a_storm_and_fills_again() {
+    let budget = Arc::new(RetryBudget::new(0.0, 1.0, 2.0));
+    let options = RetryOptions::new()
+        .with_attempts(10)
+        .with_budget(Arc::clone(&budget))
+        .with_pauses(Duration::from_nanos(1), Duration::from_nanos(1));
+    let policy = retry(options);
+    let always = || (0..20).map(|_| error(ErrorKind::Unavailable, Outcome::NotApplied));
+    let script = Script::new(always());
+    let failure = policy.run(call(true), || script.attempt()).await.unwrap_err();
+    assert_eq!(script.attempts(), 3, "two retries are in the bucket");
+    assert!(failure.to_string().contains("retry budget"), "{failure}");
+
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let script = Script::new(always());
+    policy.run(call(true), || script.attempt()).await.unwrap_err();
+    assert_eq!(script.attempts(), 2, "a second gives one more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pauses_are_jittered_within_their_bounds_and_longer_when_throttled() {
+    let policy = retry(unbounded().with_pauses(Duration::from_millis(100), Duration::from_secs(1)));
+    let mut seen = std::collections::HashSet::new();
+    for attempt in 1..=30 {
+        let bound = Duration::from_millis(100 << (attempt - 1).min(10)).min(Duration::from_secs(1));
+        let pause = policy.pause(attempt, RetryClass::Backoff);
+        assert!(pause <= bound, "{attempt}: {pause:?}");
+        let throttled = policy.pause(attempt, RetryClass::Throttled);
+        assert!(throttled >= bound.min(Duration::from_millis(500)) / 2, "{attempt}: {throttled:?}");
+        seen.insert(pause);
+    }
+    assert!(seen.len() > 25, "no jitter");
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_limits_leave_the_outcome_unknown() {
+    let never = || std::future::pending::<Result<()>>();
+    let limit = Duration::from_secs(1);
+    for failure in [
+        Deadline(limit).run(call(true), never).await.unwrap_err(),
+        AttemptTimeout(limit).run(call(true), never).await.unwrap_err(),
+    ] {
+        assert_eq!((failure.kind(), failure.outcome()), (ErrorKind::Timeout, Outcome::Unknown));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_is_not_cut_short() {
+    let slow = || async {
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        Ok(())
+    };
+    let close = Call { operation: Operation::Close, ..call(true) };
+    Deadline(Duration::from_secs(1)).run(close, slow).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_store_refuses_after_the_wait_and_can_still_be_closed() {
+    let options = LimitOptions::new(1, Duration::from_secs(1));
+    let limit = Arc::new(ConcurrencyLimit::new(options));
+    let (release, released) = tokio::sync::oneshot::channel::<()>();
+    let released = futures::FutureExt::shared(released);
+    let holder = tokio::spawn({
+        let limit = Arc::clone(&limit);
+        async move {
+            limit
+                .run(call(true), || async {
+                    let _ = released.clone().await;
+                    Ok(())
+                })
+                .await
+        }
+    });
+    tokio::task::yield_now().await;
+    let failure = limit.run(call(true), || async { Ok(()) }).await.unwrap_err();
+    assert_eq!((failure.kind(), failure.outcome()), (ErrorKind::Unavailable, Outcome::NotApplied));
+    for operation in [Operation::Close, Operation::Health] {
+        limit.run(Call { operation, ..call(true) }, || async { Ok(()) }).await.unwrap();
+    }
+    release.send(()).unwrap();
+    holder.await.unwrap().unwrap();
+    limit.run(call(true), || async { Ok(()) }).await.unwrap();
+}

@@ -1,0 +1,236 @@
+//! Record operations on one namespace.
+
+use std::fmt;
+use std::str::FromStr;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::batch::{BatchItem, BatchOptions, BatchOutcome};
+use crate::capability::Capabilities;
+use crate::error::{Error, ErrorKind, Operation, Result};
+use crate::range::{Cursor, Range, Scope};
+use crate::record::{Key, Record, Version};
+use crate::scan::{Scan, ScanOptions};
+use crate::write::{Delete, Put, WriteOptions, Written};
+
+/// The name of a namespace: 1 to 48 characters out of `a-z`, `0-9`, `_` and `-`, beginning
+/// with a letter or digit. Short enough to be part of a table's name in CQL.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct NamespaceName(String);
+
+/// Longest name of a namespace in bytes.
+pub const MAX_NAMESPACE_NAME_BYTES: usize = 48;
+
+impl NamespaceName {
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for NamespaceName {
+    fn default() -> Self {
+        Self("default".to_owned())
+    }
+}
+
+impl fmt::Display for NamespaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for NamespaceName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl FromStr for NamespaceName {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self> {
+        let legal = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'_' || c == b'-';
+        let good = (1..=MAX_NAMESPACE_NAME_BYTES).contains(&name.len())
+            && name.bytes().all(legal)
+            && name.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric);
+        if good {
+            return Ok(Self(name.to_owned()));
+        }
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            Operation::OpenNamespace,
+            format!(
+                "'{}' is no namespace name: use 1 to {MAX_NAMESPACE_NAME_BYTES} of a-z, 0-9, '_' \
+                 and '-', beginning with a letter or digit",
+                name.escape_debug()
+            ),
+        ))
+    }
+}
+
+impl TryFrom<String> for NamespaceName {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
+    }
+}
+
+impl From<NamespaceName> for String {
+    fn from(name: NamespaceName) -> Self {
+        name.0
+    }
+}
+
+/// Options of reads. Empty today; backends and layers pass it on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct ReadOptions {}
+
+impl ReadOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+/// How many records there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Count {
+    /// Counted.
+    Exact(u64),
+    /// Estimated, and to be called so wherever it is shown.
+    Estimate(u64),
+}
+
+impl Count {
+    /// The number, however it was come by.
+    #[must_use]
+    pub fn value(self) -> u64 {
+        match self {
+            Self::Exact(n) | Self::Estimate(n) => n,
+        }
+    }
+}
+
+/// Options of [`count`](Namespace::count).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct CountOptions {
+    /// An estimate is good enough: what the store can tell without reading every key.
+    pub estimate: bool,
+}
+
+impl CountOptions {
+    /// An exact count.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An estimate.
+    #[must_use]
+    pub fn estimate() -> Self {
+        Self { estimate: true }
+    }
+}
+
+/// A handle on one namespace: all record operations.
+///
+/// # For authors
+/// One attempt per call: who retries is the retry layer, never a backend. A write is
+/// acknowledged only at the declared
+/// [`ack_durability`](Capabilities::ack_durability). A backend never draws a version.
+/// Dropping a future may or may not stop the work, but leaves the handle usable and no
+/// record torn. After [`close`](crate::Store::close) everything answers `Closed`; after
+/// the namespace was dropped or replaced everything answers `NoNamespace`: a handle never
+/// silently reads or writes another namespace that has taken the name.
+#[async_trait]
+pub trait Namespace: Send + Sync + fmt::Debug {
+    /// Which namespace of which store this is.
+    fn scope(&self) -> &Scope;
+
+    /// What the store can do.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// The live record under `key`, or `None` where there certainly is none.
+    ///
+    /// # Errors
+    /// `Corrupt` where the stored row is damaged.
+    async fn get(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>>;
+
+    /// The records under `keys`, one result for each, in order; the same key may appear
+    /// twice.
+    async fn get_many(
+        &self,
+        keys: &[Key],
+        options: ReadOptions,
+    ) -> Result<Vec<Result<Option<Record>>>>;
+
+    /// Whether a live record has this key; true for a damaged one.
+    async fn has(&self, key: &Key, options: ReadOptions) -> Result<bool>;
+
+    /// Writes one record, all of it.
+    ///
+    /// # Errors
+    /// `TooLarge` beyond the declared limits, with nothing stored. `Unsupported` for a
+    /// condition that the store cannot check in one place.
+    async fn put(&self, put: Put, options: WriteOptions) -> Result<Written>;
+
+    /// Deletes one record; a key that is not there is no error. With a condition a hidden
+    /// marker stays, so that an older put `if newer` cannot bring the record back.
+    ///
+    /// # Errors
+    /// `Unsupported` for a condition that the store cannot check, `InvalidInput` for
+    /// `if absent`.
+    async fn delete(&self, delete: Delete, options: WriteOptions) -> Result<Written>;
+
+    /// Writes a batch. Writes of one key keep their order.
+    ///
+    /// # Errors
+    /// For the batch as a whole: `Unsupported` or `TooLarge` with nothing written, or a
+    /// failure whose outcome holds for every item.
+    async fn apply(&self, batch: Vec<BatchItem>, options: BatchOptions) -> Result<BatchOutcome>;
+
+    /// Begins to read a range in the backend's own order.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a range or cursor of another store or namespace.
+    async fn scan(&self, options: ScanOptions) -> Result<Box<dyn Scan>>;
+
+    /// The place right after `key` in a scan of the whole namespace, whether the key is
+    /// there or not: where a caller that stopped in the middle of a page goes on.
+    fn cursor_after(&self, key: &Key) -> Cursor;
+
+    /// At most `n` (at least one) ranges that are disjoint and cover everything, the
+    /// largest at most about twice the mean for keys that are CIDs.
+    async fn split(&self, n: usize) -> Result<Vec<Range>>;
+
+    /// How many live records there are, damaged ones included.
+    async fn count(&self, options: CountOptions) -> Result<Count>;
+
+    /// Drops the markers of conditional deletes older than `before`; returns how many.
+    async fn purge_deleted(&self, before: Version) -> Result<u64>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_checked() {
+        for good in ["default", "0", "a-b_c", &"x".repeat(48)] {
+            good.parse::<NamespaceName>().unwrap();
+        }
+        for bad in ["", "-a", "_a", "A", "a b", "a.b", "ü", &"x".repeat(49)] {
+            let error = bad.parse::<NamespaceName>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Moving a whole pinset between a namespace and a file or stream.
+//!
+//! ```text
+//! import:  reader ─bytes→ decoder thread ─entries→ batches ─apply→ namespace
+//! export:  scan ─pages→ encoder threads ─bytes→ writer
+//! ```
+//!
+//! Every arrow is a bounded queue, so memory does not grow with the pinset, and the stages
+//! keep several cores busy at once.
+
+mod export;
+mod import;
+mod source;
+
+pub use export::{ExportEnd, ExportOptions, ExportReport, Skipped, export};
+pub use import::{ImportEnd, ImportOptions, ImportReport, check, import};
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::format::Entry;
+
+/// Asks a transfer to stop at the next boundary of a record.
+#[derive(Clone, Debug, Default)]
+pub struct StopFlag(Arc<AtomicBool>);
+
+impl StopFlag {
+    /// A flag that is not set.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Asks to stop.
+    pub fn stop(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether stopping was asked for.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// Who watches a transfer: progress and what is left out.
+pub trait Watch: Send {
+    /// So many more pins and bytes went through.
+    fn advance(&mut self, pins: u64, bytes: u64);
+
+    /// An entry of the input was not stored.
+    fn rejected(&mut self, entry: &Entry);
+
+    /// A stored record was not written.
+    fn skipped(&mut self, record: &Skipped);
+}
+
+/// Nobody watches.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unwatched;
+
+impl Watch for Unwatched {
+    fn advance(&mut self, _pins: u64, _bytes: u64) {}
+
+    fn rejected(&mut self, _entry: &Entry) {}
+
+    fn skipped(&mut self, _record: &Skipped) {}
+}
