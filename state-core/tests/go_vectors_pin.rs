@@ -185,11 +185,7 @@ fn check_reimport(vector: &Value) -> Result<(), String> {
     if is_beyond_json(vector) {
         return Ok(());
     }
-    let mut entries = decode(
-        line.as_bytes(),
-        Leniency::Strict,
-        ImportOverrides::default(),
-    );
+    let mut entries = decode(line.as_bytes(), Leniency::Strict, ImportOverrides::default());
     if entries.len() != 1 {
         return Err(format!("{} entries", entries.len()));
     }

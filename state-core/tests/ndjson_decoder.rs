@@ -185,10 +185,7 @@ fn what_is_no_export_is_refused_before_it_fills_the_memory() {
     let part = &wrapped.as_bytes()[..LONGEST];
     assert_eq!(decoder.decode(part, false, 1, &mut entries), LONGEST);
     let fault = entries[0].body.as_ref().unwrap_err();
-    assert_eq!(
-        fault.to_string(),
-        "this is longer than the 16 MiB that a pin may take"
-    );
+    assert_eq!(fault.to_string(), "this is longer than the 16 MiB that a pin may take");
     assert!(!fault.recoverable);
 }
 

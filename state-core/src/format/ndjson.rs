@@ -74,11 +74,7 @@ impl NdjsonDecoder {
     /// Reads the entry at the start of `rest`; `None` if more bytes are needed.
     fn entry(&mut self, rest: &[u8], at_end: bool) -> Option<(usize, Entry)> {
         let (len, body, let_through) = match self.reader.read(rest, at_end) {
-            Read::Document {
-                len,
-                body,
-                let_through,
-            } => (len, body, let_through),
+            Read::Document { len, body, let_through } => (len, body, let_through),
             Read::Incomplete if !at_end && rest.len() < LONGEST => {
                 self.pending = Some(Pending::at(rest));
                 return None;
@@ -214,12 +210,7 @@ impl Pending {
 
     fn at(rest: &[u8]) -> Self {
         let mut pending = Self::until((rest.len() * 2).min(LONGEST));
-        let mut scan = Scan {
-            passed: 0,
-            depth: 0,
-            in_string: false,
-            after_backslash: false,
-        };
+        let mut scan = Scan { passed: 0, depth: 0, in_string: false, after_backslash: false };
         scan.closes(rest);
         pending.scan = Some(scan);
         pending

@@ -207,10 +207,7 @@ mod tests {
                 let from = n.to_string();
                 let to = cache.get_or(from.as_bytes(), twice).unwrap();
                 assert_eq!(to, [from.as_bytes(), from.as_bytes()].concat(), "{round}");
-                assert_eq!(
-                    cache.get(from.as_bytes()),
-                    twice(from.as_bytes()).as_deref()
-                );
+                assert_eq!(cache.get(from.as_bytes()), twice(from.as_bytes()).as_deref());
                 assert_eq!(cache.get(format!("-{n}").as_bytes()), None);
             }
         }

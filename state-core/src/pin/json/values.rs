@@ -68,9 +68,7 @@ impl JsonReader {
         let at = cursor.at();
         let number = if let b'-' | b'0'..=b'9' = cursor.peek()? {
             let digits = cursor.number(false)?;
-            std::str::from_utf8(digits)
-                .ok()
-                .and_then(|digits| digits.parse().ok())
+            std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok())
         } else {
             cursor.skip_value(1, false)?;
             None
@@ -175,13 +173,7 @@ impl JsonReader {
         let Some(raw) = raw else {
             return Ok(());
         };
-        let Scratch {
-            text,
-            cid,
-            pin_update,
-            reference,
-            ..
-        } = &mut self.scratch;
+        let Scratch { text, cid, pin_update, reference, .. } = &mut self.scratch;
         let to = match field {
             Field::PinUpdate => pin_update,
             Field::Reference => reference,
@@ -257,9 +249,8 @@ impl JsonReader {
         // A known text is no more than its own length of plain characters, so a peer that has
         // been met before is not looked through for the end of its string.
         if field == Field::Allocations
-            && let Some(peer) = cursor
-                .quoted(ED25519_TEXT)
-                .and_then(|text| self.scratch.peers.get(text))
+            && let Some(peer) =
+                cursor.quoted(ED25519_TEXT).and_then(|text| self.scratch.peers.get(text))
         {
             proto::push_allocation(peer, &mut self.scratch.allocations);
             cursor.pass(ED25519_TEXT + 2);
