@@ -78,10 +78,7 @@ fn writes_the_bytes_of_go() {
     let text = key::text(&cid);
     assert_eq!(text.len(), 58);
     let entry = written(&cid, b"");
-    assert_eq!(
-        entry,
-        [&b"\x82\xa1k\xda\x00\x3a"[..], text.as_bytes(), b"\xa1v\xa0"].concat()
-    );
+    assert_eq!(entry, [&b"\x82\xa1k\xda\x00\x3a"[..], text.as_bytes(), b"\xa1v\xa0"].concat());
     for (len, head) in [
         (1, &b"\xa1"[..]),
         (31, b"\xbf"),
@@ -92,10 +89,7 @@ fn writes_the_bytes_of_go() {
         (70_000, b"\xdb\x00\x01\x11\x70"),
     ] {
         let value = vec![9; len];
-        assert!(
-            written(&cid, &value).ends_with(&[&b"\xa1v"[..], head, &value].concat()),
-            "{len}"
-        );
+        assert!(written(&cid, &value).ends_with(&[&b"\xa1v"[..], head, &value].concat()), "{len}");
     }
     // A short CID has a key of the shortest header.
     assert!(written(&[1, 0x55, 0, 1, 7], b"v").starts_with(b"\x82\xa1k\xa8"));
@@ -104,17 +98,10 @@ fn writes_the_bytes_of_go() {
 #[test]
 fn refuses_to_write_what_it_would_not_read() {
     let mut out = b"before".to_vec();
-    let fault = SnapshotEncoder::new()
-        .encode(&[], b"v", &mut out)
-        .unwrap_err();
+    let fault = SnapshotEncoder::new().encode(&[], b"v", &mut out).unwrap_err();
     assert_eq!(fault.to_string(), "key: empty, so it names no CID");
-    let fault = SnapshotEncoder::new()
-        .encode(&cid(0), &vec![0; MAX_ENTRY], &mut out)
-        .unwrap_err();
-    assert_eq!(
-        fault.to_string(),
-        "value: is too long for a snapshot: entries end at 64 MiB"
-    );
+    let fault = SnapshotEncoder::new().encode(&cid(0), &vec![0; MAX_ENTRY], &mut out).unwrap_err();
+    assert_eq!(fault.to_string(), "value: is too long for a snapshot: entries end at 64 MiB");
     assert_eq!(out, b"before");
 }
 
@@ -128,22 +115,8 @@ fn strict_reads_what_is_written_and_says_where() {
         assert_eq!((&key[..], &value[..]), (&cid(seed)[..], &pin(name)[..]));
         assert!(entry.raw.is_empty() && entry.let_through.is_empty());
     }
-    assert_eq!(
-        entries[0].at,
-        Position {
-            ordinal: 1,
-            line: 0,
-            offset: 0
-        }
-    );
-    assert_eq!(
-        entries[1].at,
-        Position {
-            ordinal: 2,
-            line: 0,
-            offset: first.len() as u64
-        }
-    );
+    assert_eq!(entries[0].at, Position { ordinal: 1, line: 0, offset: 0 });
+    assert_eq!(entries[1].at, Position { ordinal: 2, line: 0, offset: first.len() as u64 });
     assert!(decode(Leniency::Strict, b"").is_empty());
 }
 
@@ -158,16 +131,10 @@ fn every_cut_is_found() {
             assert_eq!(entries.len(), 2, "{cut}");
             assert!(entries[0].body.is_ok());
             let reason = format!("is cut short: the input ends after {cut} bytes of it");
-            assert_eq!(
-                fault(&entries[1]),
-                ("entry", &reason[..], Some(input.len() as u64), false)
-            );
+            assert_eq!(fault(&entries[1]), ("entry", &reason[..], Some(input.len() as u64), false));
             assert_eq!(entries[1].raw, second[..cut]);
             let counted = leniency == Leniency::Compat;
-            assert_eq!(
-                entries[1].let_through,
-                if counted { vec![CUT_SHORT] } else { vec![] }
-            );
+            assert_eq!(entries[1].let_through, if counted { vec![CUT_SHORT] } else { vec![] });
         }
     }
 }
@@ -182,18 +149,11 @@ fn keys_that_are_not_canonical_are_stored_in_neither_mode() {
         ("AAAA", "base32 of bytes that are no CID"),
         ("no key", "byte 0x20 at index 2 is no base32 digit"),
     ] {
-        let input = [
-            entry_with(key.as_bytes(), &pin("x")),
-            written(&cid(2), &pin("y")),
-        ]
-        .concat();
+        let input = [entry_with(key.as_bytes(), &pin("x")), written(&cid(2), &pin("y"))].concat();
         for leniency in [Leniency::Strict, Leniency::Compat] {
             let entries = decode(leniency, &input);
             assert_eq!(fault(&entries[0]), ("key", reason, None, true), "{key}");
-            assert_eq!(
-                entries[0].raw,
-                input[..input.len() - written(&cid(2), &pin("y")).len()]
-            );
+            assert_eq!(entries[0].raw, input[..input.len() - written(&cid(2), &pin("y")).len()]);
             assert!(entries[0].let_through.is_empty());
             assert!(entries[1].body.is_ok(), "the next entry is read");
         }
@@ -226,156 +186,63 @@ fn other_layouts() {
         out
     };
     let map = |head: &[u8], parts: &[&[u8]]| [head, &parts.concat()].concat();
-    let (key, value) = (
-        [&b"\xa1k"[..], &raw(k)].concat(),
-        [&b"\xa1v"[..], &raw(&v)].concat(),
-    );
+    let (key, value) = ([&b"\xa1k"[..], &raw(k)].concat(), [&b"\xa1v"[..], &raw(&v)].concat());
     let str8 = |bytes: &[u8]| [&[0xd9, bytes.len() as u8][..], bytes].concat();
     let bin8 = |bytes: &[u8]| [&[0xc4, bytes.len() as u8][..], bytes].concat();
     let raw32 = |bytes: &[u8]| [&[0xdb, 0, 0, 0, bytes.len() as u8][..], bytes].concat();
     let numbers = |bytes: &[u8]| {
         let numbers = bytes.iter().flat_map(|byte| [0xcc, *byte]);
-        [0xdc, 0, bytes.len() as u8]
-            .into_iter()
-            .chain(numbers)
-            .collect::<Vec<u8>>()
+        [0xdc, 0, bytes.len() as u8].into_iter().chain(numbers).collect::<Vec<u8>>()
     };
     let pairs = |bytes: &[u8]| {
         let numbers = bytes.iter().flat_map(|byte| [0xd1, 0, *byte]);
-        [0x80 | (bytes.len() / 2) as u8]
-            .into_iter()
-            .chain(numbers)
-            .collect::<Vec<u8>>()
+        [0x80 | (bytes.len() / 2) as u8].into_iter().chain(numbers).collect::<Vec<u8>>()
     };
     let even = pin("xy");
     let deep = [vec![0x91; 100_000], vec![0xc0]].concat();
     let cases: Vec<Case<'_>> = vec![
-        (
-            map(b"\xde\x00\x02", &[&key, &value]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
-        (
-            map(b"\xdf\x00\x00\x00\x02", &[&key, &value]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
+        (map(b"\xde\x00\x02", &[&key, &value]), &v, "entry", &[OTHER_LAYOUT]),
+        (map(b"\xdf\x00\x00\x00\x02", &[&key, &value]), &v, "entry", &[OTHER_LAYOUT]),
         (map(b"\x82", &[&value, &key]), &v, "entry", &[OTHER_LAYOUT]),
-        (
-            map(b"\x92", &[&raw(k), &raw(&v)]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
-        (
-            map(b"\x82", &[b"\xa1k", &str8(k), &value]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
-        (
-            map(b"\x82", &[&key, b"\xa1v", &bin8(&v)]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
-        (
-            map(b"\x82", &[&key, b"\xa1v", &raw32(&v)]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
-        (
-            map(b"\x82", &[b"\xd9\x01k", &raw(k), &value]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
-        (
-            map(b"\x82", &[b"\xa1k", &numbers(k), &value]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
-        (
-            map(b"\x82", &[&key, b"\xa1v", &numbers(&v)]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
-        (
-            map(b"\x82", &[&key, b"\xa1v", &pairs(&even)]),
-            &even,
-            "entry",
-            &[OTHER_LAYOUT],
-        ),
+        (map(b"\x92", &[&raw(k), &raw(&v)]), &v, "entry", &[OTHER_LAYOUT]),
+        (map(b"\x82", &[b"\xa1k", &str8(k), &value]), &v, "entry", &[OTHER_LAYOUT]),
+        (map(b"\x82", &[&key, b"\xa1v", &bin8(&v)]), &v, "entry", &[OTHER_LAYOUT]),
+        (map(b"\x82", &[&key, b"\xa1v", &raw32(&v)]), &v, "entry", &[OTHER_LAYOUT]),
+        (map(b"\x82", &[b"\xd9\x01k", &raw(k), &value]), &v, "entry", &[OTHER_LAYOUT]),
+        (map(b"\x82", &[b"\xa1k", &numbers(k), &value]), &v, "entry", &[OTHER_LAYOUT]),
+        (map(b"\x82", &[&key, b"\xa1v", &numbers(&v)]), &v, "entry", &[OTHER_LAYOUT]),
+        (map(b"\x82", &[&key, b"\xa1v", &pairs(&even)]), &even, "entry", &[OTHER_LAYOUT]),
         (
             map(b"\x83", &[&key, &value, b"\xa1x", &deep]),
             &v,
             "entry",
             &[OTHER_LAYOUT, UNKNOWN_FIELD],
         ),
-        (
-            map(b"\x93", &[&raw(k), &raw(&v), b"\xc3"]),
-            &v,
-            "entry",
-            &[OTHER_LAYOUT, UNKNOWN_FIELD],
-        ),
+        (map(b"\x93", &[&raw(k), &raw(&v), b"\xc3"]), &v, "entry", &[OTHER_LAYOUT, UNKNOWN_FIELD]),
         (
             map(b"\x83", &[&key, b"\xa1v\xa1z", &value]),
             &v,
             "entry",
             &[OTHER_LAYOUT, REPEATED_FIELD],
         ),
-        (
-            map(b"\x81", &[&key]),
-            b"",
-            "entry",
-            &[OTHER_LAYOUT, NO_VALUE],
-        ),
-        (
-            map(b"\x82", &[&key, b"\xa1v\xc0"]),
-            b"",
-            "value",
-            &[NO_VALUE],
-        ),
+        (map(b"\x81", &[&key]), b"", "entry", &[OTHER_LAYOUT, NO_VALUE]),
+        (map(b"\x82", &[&key, b"\xa1v\xc0"]), b"", "value", &[NO_VALUE]),
     ];
     for (input, value, field, notes) in cases {
-        let compat = decode(
-            Leniency::Compat,
-            &[&input[..], &written(&cid(2), &v)].concat(),
-        );
-        assert_eq!(
-            compat[0].body,
-            Ok((cid(1).into(), value.to_vec().into())),
-            "{input:02x?}"
-        );
+        let compat = decode(Leniency::Compat, &[&input[..], &written(&cid(2), &v)].concat());
+        assert_eq!(compat[0].body, Ok((cid(1).into(), value.to_vec().into())), "{input:02x?}");
         assert_eq!(compat[0].let_through, notes, "{input:02x?}");
         assert!(compat[1].body.is_ok());
-        let strict = decode(
-            Leniency::Strict,
-            &[&input[..], &written(&cid(2), &v)].concat(),
-        );
+        let strict = decode(Leniency::Strict, &[&input[..], &written(&cid(2), &v)].concat());
         let (found, _, offset, recoverable) = fault(&strict[0]);
         assert_eq!((found, recoverable), (field, true), "{input:02x?}");
         assert_eq!(offset.is_some(), field != "key");
         assert_eq!(strict[0].raw, input);
         assert!(strict[1].body.is_ok(), "the next entry is read");
     }
-    for nothing in [
-        &b"\xc0"[..],
-        b"\x80",
-        b"\x90",
-        b"\xde\x00\x00",
-        b"\x81\xa1v\xa0",
-    ] {
+    for nothing in [&b"\xc0"[..], b"\x80", b"\x90", b"\xde\x00\x00", b"\x81\xa1v\xa0"] {
         let entries = decode(Leniency::Compat, nothing);
-        assert_eq!(
-            fault(&entries[0]),
-            ("key", "empty, so it names no CID", None, true)
-        );
+        assert_eq!(fault(&entries[0]), ("key", "empty, so it names no CID", None, true));
         assert!(entries[0].let_through.is_empty());
     }
 }
@@ -389,20 +256,13 @@ fn strict_takes_the_shortest_headers_alone() {
         (65_535, b"\xda\xff\xff", b"\xdb\x00\x00\xff\xff"),
     ] {
         // A field that nobody knows, as long as it takes.
-        let head = if len == 31 {
-            vec![0x7a, 29]
-        } else {
-            vec![0x7a, 0xfb, 0xff, 0x03]
-        };
+        let head = if len == 31 { vec![0x7a, 29] } else { vec![0x7a, 0xfb, 0xff, 0x03] };
         let value = [&head[..], &vec![0; len - head.len()]].concat();
         let with = |header| [&before[..], header, &value].concat();
         assert!(decode(Leniency::Strict, &with(shorter))[0].body.is_ok());
         let longer = with(longer);
         assert_eq!(fault(&decode(Leniency::Strict, &longer)[0]).0, "entry");
-        assert_eq!(
-            decode(Leniency::Compat, &longer)[0].let_through,
-            [OTHER_LAYOUT]
-        );
+        assert_eq!(decode(Leniency::Compat, &longer)[0].let_through, [OTHER_LAYOUT]);
     }
 }
 
@@ -431,11 +291,7 @@ fn what_go_gives_up_on_ends_the_reading() {
             assert!(entries[0].body.is_ok());
             let (found, _, offset, recoverable) = fault(&entries[1]);
             let offset = offset.map(|offset| offset as usize - before.len());
-            assert_eq!(
-                (found, offset, recoverable),
-                (field, Some(at), false),
-                "{broken:02x?}"
-            );
+            assert_eq!((found, offset, recoverable), (field, Some(at), false), "{broken:02x?}");
             assert_eq!(entries[1].raw, broken[..=at]);
             assert!(entries[1].let_through.is_empty());
         }
@@ -465,15 +321,9 @@ fn a_length_that_cannot_be_true_keeps_nothing_in_memory() {
     head.extend(b"\xdb\xff\xff\xff\xff");
     for leniency in [Leniency::Strict, Leniency::Compat] {
         let (entries, most) = feed(leniency, &head, 9 << 20);
-        let reason = format!(
-            "is cut short: the input ends after {} bytes of it",
-            (9 << 20) + 8
-        );
+        let reason = format!("is cut short: the input ends after {} bytes of it", (9 << 20) + 8);
         assert_eq!((entries.len(), fault(&entries[0]).1), (1, &reason[..]));
-        assert_eq!(
-            entries[0].let_through.is_empty(),
-            leniency == Leniency::Strict
-        );
+        assert_eq!(entries[0].let_through.is_empty(), leniency == Leniency::Strict);
         assert!(most <= 2 << 20, "{most} bytes had to be kept");
     }
     let len = u32::try_from(MAX_ENTRY + 1).unwrap().to_be_bytes();
@@ -482,12 +332,7 @@ fn a_length_that_cannot_be_true_keeps_nothing_in_memory() {
     assert_eq!(entries.len(), 1);
     assert_eq!(
         fault(&entries[0]),
-        (
-            "entry",
-            "is longer than 64 MiB, the most that is read",
-            None,
-            false
-        )
+        ("entry", "is longer than 64 MiB, the most that is read", None, false)
     );
     assert!(entries[0].let_through.is_empty());
     assert!(most <= 2 << 20, "{most} bytes had to be kept");
@@ -499,26 +344,18 @@ fn an_entry_that_is_too_long_is_so_in_one_piece_too() {
     let input = entry_with(key::text(&cid(1)).as_bytes(), &value);
     let entries = decode(Leniency::Compat, &input);
     assert_eq!(entries.len(), 1);
-    assert_eq!(
-        fault(&entries[0]).1,
-        "is longer than 64 MiB, the most that is read"
-    );
+    assert_eq!(fault(&entries[0]).1, "is longer than 64 MiB, the most that is read");
 }
 
 #[test]
 fn stops_at_the_limit_and_goes_on() {
-    let input: Vec<u8> = (0..5)
-        .flat_map(|seed| written(&cid(seed), &pin("x")))
-        .collect();
+    let input: Vec<u8> = (0..5).flat_map(|seed| written(&cid(seed), &pin("x"))).collect();
     let mut decoder = SnapshotDecoder::new(Leniency::Strict);
     let mut out = Vec::new();
     let used = decoder.decode(&input, true, 2, &mut out);
     assert_eq!((out.len(), used), (2, input.len() / 5 * 2));
     assert_eq!(decoder.decode(&input[used..], true, 2, &mut out), 0);
-    assert_eq!(
-        decoder.decode(&input[used..], true, 10, &mut out),
-        input.len() - used
-    );
+    assert_eq!(decoder.decode(&input[used..], true, 10, &mut out), input.len() - used);
     assert_eq!(out.len(), 5);
 }
 
