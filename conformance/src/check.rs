@@ -15,18 +15,23 @@ pub struct Violation {
 /// The result of a case or of a step of one.
 pub(crate) type Checked<T = ()> = Result<T, Violation>;
 
-/// Longest message, so that a wrong value of 16 MiB stays readable.
-const MESSAGE_BYTES: usize = 2_000;
+/// Longest text of a value in a message: a wrong one of 16 MiB must stay readable.
+const SHOWN: usize = 600;
+
+/// A value as it stands in a message.
+fn shown(value: &dyn fmt::Debug) -> String {
+    let mut text = format!("{value:?}");
+    if let Some((cut, _)) = text.char_indices().find(|(at, _)| *at >= SHOWN) {
+        text.truncate(cut);
+        text.push('…');
+    }
+    text
+}
 
 impl Violation {
     #[track_caller]
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        let mut message = message.into();
-        if let Some((cut, _)) = message.char_indices().find(|(at, _)| *at >= MESSAGE_BYTES) {
-            message.truncate(cut);
-            message.push('…');
-        }
-        Self { message, at: Location::caller() }
+        Self { message: message.into(), at: Location::caller() }
     }
 }
 
@@ -49,7 +54,7 @@ pub(crate) fn same<T: PartialEq + fmt::Debug>(what: &str, got: T, expected: T) -
     if got == expected {
         return Ok(());
     }
-    Err(Violation::new(format!("{what}: expected {expected:?}, got {got:?}")))
+    Err(Violation::new(format!("{what}: expected {}, got {}", shown(&expected), shown(&got))))
 }
 
 /// `condition` must hold; `what` says what was expected and what came.
@@ -72,8 +77,9 @@ pub(crate) fn refused<T: fmt::Debug>(
             kind.as_str()
         ))),
         Ok(value) => Err(Violation::new(format!(
-            "{what}: expected an error of kind '{}', got {value:?}",
-            kind.as_str()
+            "{what}: expected an error of kind '{}', got {}",
+            kind.as_str(),
+            shown(&value)
         ))),
     }
 }
@@ -88,7 +94,8 @@ pub(crate) fn refused_as<T: fmt::Debug>(
     match result {
         Err(error) if kinds.contains(&error.kind()) => Ok(error),
         other => Err(Violation::new(format!(
-            "{what}: expected an error of a kind out of {kinds:?}, got {other:?}"
+            "{what}: expected an error of a kind out of {kinds:?}, got {}",
+            shown(&other)
         ))),
     }
 }

@@ -37,7 +37,13 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let key = 0..6_u8;
-    let value = || prop_oneof![Just(Vec::new()), vec(any::<u8>(), 1..4), vec(any::<u8>(), 300)];
+    let value = || {
+        prop_oneof![
+            Just(Vec::new()),
+            vec(any::<u8>(), 1..4),
+            any::<u8>().prop_map(|b| vec![b; 300])
+        ]
+    };
     // Around the versions that the clock gives, which begin at zero here.
     let version = -5..60_i64;
     prop_oneof![
@@ -113,7 +119,12 @@ pub(crate) async fn check(cx: Cx) -> Checked {
             *place = byte;
         }
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-        let config = Config { cases: SEQUENCES, failure_persistence: None, ..Config::default() };
+        let config = Config {
+            cases: SEQUENCES,
+            failure_persistence: None,
+            max_shrink_iters: 10_000,
+            ..Config::default()
+        };
         let mut runner = TestRunner::new_with_rng(config, rng);
         let result = runner.run(&vec(step(), 0..LENGTH), |steps| {
             handle

@@ -159,7 +159,13 @@ async fn control_records_are_apart(cx: Cx) -> Checked {
 async fn handles_see_each_other(cx: Cx) -> Checked {
     let ns = cx.namespace().await?;
     let other = cx.open(cx.store(), &ns.name).await?;
+    // Both have looked: what a handle remembers is old from here on.
+    same("the other handle's count", other.count().await?, 0)?;
+    same("the other handle's get", other.get("k").await?, None)?;
+    same("the first handle's get", ns.get("k").await?, None)?;
     ns.put("k", "v").await?;
+    same("the other handle's get", other.value("k").await?, Some(Bytes::from_static(b"v")))?;
+    same("the first handle's get", ns.value("k").await?, Some(Bytes::from_static(b"v")))?;
     same("the other handle", other.texts().await?, vec![("k", "v")].into_texts())?;
     other.delete("k").await?;
     same("the first handle", ns.get("k").await?, None)?;
