@@ -22,8 +22,15 @@
 //! This finds damage, loss and mix-ups. It is **no defence against forgery**: there is no
 //! key in it, and someone who chooses the records can make two sets with the same sum.
 
+mod canonical;
+
 use std::fmt;
 use std::str::FromStr;
+
+use crate::format::Fault;
+use crate::pin::PinView;
+
+pub use self::canonical::canonical;
 
 /// Rows up to this many bytes are put together on the stack and hashed in one go.
 const SMALL_ROW: usize = 1024;
@@ -125,6 +132,27 @@ impl Digest {
     /// [`Raw`](Kind::Raw), the canonical encoding of the pin in one of kind [`Pin`](Kind::Pin).
     pub fn add(&mut self, key: &[u8], bytes: &[u8]) {
         self.add_row(Row::new(key, bytes));
+    }
+
+    /// Adds a pin, in the encoding of the digest's kind.
+    pub fn add_pin(&mut self, pin: &PinView<'_>) {
+        match self.kind {
+            Kind::Raw => self.add(pin.key(), pin.value()),
+            Kind::Pin => self.add(pin.key(), &canonical(pin)),
+        }
+    }
+
+    /// Adds a stored record, in the encoding of the digest's kind.
+    ///
+    /// # Errors
+    /// If a record that is no pin is added to a digest of kind [`Pin`](Kind::Pin); the digest
+    /// is then unchanged. One of kind [`Raw`](Kind::Raw) takes every record.
+    pub fn add_record(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        match self.kind {
+            Kind::Raw => self.add(key, value),
+            Kind::Pin => self.add_pin(&PinView::new(key, value)?),
+        }
+        Ok(())
     }
 
     /// Adds a row that is hashed already, as when one row goes into both kinds.

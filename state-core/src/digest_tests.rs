@@ -124,3 +124,24 @@ proptest! {
         let _ = text.parse::<Digest>();
     }
 }
+
+#[test]
+fn records_go_in_by_the_encoding_of_the_kind() {
+    let cid = &[1, 0x55, 0, 0];
+    let stored = b"\x10\x01\x32\x00"; // ipfs-cluster would write the CID too
+    let canonical = b"\x0a\x04\x01\x55\x00\x00\x10\x01\x32\x00";
+    for (kind, bytes) in [(Kind::Raw, &stored[..]), (Kind::Pin, canonical)] {
+        let mut digest = Digest::new(kind);
+        digest.add_record(cid, stored).unwrap();
+        assert_eq!(digest, of(kind, &[(cid.to_vec(), bytes.to_vec())]));
+        let mut by_view = Digest::new(kind);
+        by_view.add_pin(&PinView::new(cid, stored).unwrap());
+        assert_eq!(by_view, digest);
+    }
+    let mut pins = Digest::new(Kind::Pin);
+    assert!(pins.add_record(cid, b"\xff").is_err());
+    assert_eq!(pins, Digest::new(Kind::Pin));
+    let mut raw = Digest::new(Kind::Raw);
+    raw.add_record(b"no CID", b"\xff").unwrap();
+    assert_eq!(raw.count(), 1);
+}

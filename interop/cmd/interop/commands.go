@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -38,6 +37,20 @@ func runVectors(args []string) error {
 		return err
 	}
 	return vectors.Write(*dir, *examples)
+}
+
+func runMutate(args []string) error {
+	set := flags("mutate")
+	n := set.Int("n", 0, "how many vectors of each kind")
+	seed := set.Uint64("seed", 1, "the same seed gives the same vectors")
+	out := set.String("out", "", "the folder to write to")
+	if _, err := parse(set, args, 0); err != nil {
+		return err
+	}
+	if *n <= 0 || *out == "" {
+		return errUsage
+	}
+	return vectors.WriteMutated(*out, *n, *seed)
 }
 
 func runGen(args []string) error {
@@ -111,10 +124,8 @@ func runBench(args []string) error {
 	if *once {
 		err = benchOnce(b)
 	} else {
-		// tells a driver that loading is over
-		if err = json.NewEncoder(os.Stdout).Encode(map[string]int{"ready": b.Len()}); err == nil {
-			err = b.Serve(os.Stdin, os.Stdout)
-		}
+		fmt.Fprintf(os.Stderr, "interop: %d pins loaded\n", b.Len())
+		err = b.Serve(os.Stdin, os.Stdout)
 	}
 	return errors.Join(err, b.Close())
 }

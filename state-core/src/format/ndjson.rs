@@ -3,13 +3,15 @@
 //!
 //! Written is one document a line. Read is a stream: documents with any white space
 //! between them or none, spread over lines or not. What a document may say, and what of it
-//! a strict reader refuses, is told in the table of the module that reads one (`pin::json`).
+//! a strict reader refuses, is told in the table of [`crate::pin::json`].
 //!
 //! A fault in a value does not hide where its document ends, so the next one is read as
-//! if nothing had happened. After a syntax error the reader goes on at the next line that
-//! begins with `{`, or at the end; all that it passes is the faulty entry's `raw`. If no
-//! such line comes within [`WINDOW`] bytes, or if the input ends within a document, there
-//! is no going on.
+//! if nothing had happened. After a document that is no JSON the reader goes on at the next
+//! line that begins with `{`, or at the end; all that it passes is the faulty entry's
+//! `raw`. If no such line comes within [`WINDOW`] bytes, or if the input ends within the
+//! document, there is no going on.
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 
@@ -18,6 +20,10 @@ use crate::pin::{ImportOverrides, JsonReader, JsonWriter, PinView, Read, Zone};
 
 /// How many bytes are searched for the next document after a syntax error.
 pub const WINDOW: usize = 1 << 20;
+
+/// How many bytes a document may take, so that an input that is no export (pins wrapped in
+/// one large object, say) does not fill the memory before it is refused. Go has no limit.
+pub const LONGEST: usize = 16 << 20;
 
 /// Writes an export.
 pub struct NdjsonEncoder {
@@ -69,16 +75,22 @@ impl NdjsonDecoder {
     fn entry(&mut self, rest: &[u8], at_end: bool) -> Option<(usize, Entry)> {
         let (len, body, let_through) = match self.reader.read(rest, at_end) {
             Read::Document { len, body, let_through } => (len, body, let_through),
-            Read::Incomplete if !at_end => {
+            Read::Incomplete if !at_end && rest.len() < LONGEST => {
                 self.pending = Some(Pending::at(rest));
                 return None;
             }
             Read::Incomplete => {
-                let reason = "the input ends within this pin; it was cut short";
-                (rest.len(), Err(self.lost(reason, None)), Vec::new())
+                let reason = if at_end {
+                    "the input ends within this pin; it was cut short"
+                } else {
+                    "this is longer than the 16 MiB that a pin may take"
+                };
+                let found = next_line(rest);
+                let fault = self.not_json(reason, None, found.is_some());
+                (found.unwrap_or(rest.len()), Err(fault), Vec::new())
             }
             Read::Syntax { at, expected } => {
-                let (len, fault) = self.after_syntax_error(rest, at, expected, at_end)?;
+                let (len, fault) = self.syntax_error(rest, at, expected, at_end)?;
                 (len, Err(fault), Vec::new())
             }
         };
@@ -94,23 +106,8 @@ impl NdjsonDecoder {
         Some((len, entry))
     }
 
-    /// A fault after which nothing more is found.
-    fn lost(
-        &mut self,
-        reason: impl Into<std::borrow::Cow<'static, str>>,
-        at: Option<usize>,
-    ) -> Fault {
-        self.ended = true;
-        Fault {
-            field: "".into(),
-            reason: reason.into(),
-            offset: at.map(|at| at as u64),
-            recoverable: false,
-        }
-    }
-
-    /// Looks for the document after one that is no JSON: its length, and the fault.
-    fn after_syntax_error(
+    /// Looks for the document after one that is no JSON: the bytes before it, and the fault.
+    fn syntax_error(
         &mut self,
         rest: &[u8],
         at: usize,
@@ -123,28 +120,42 @@ impl NdjsonDecoder {
             }
             _ => format!("this is no JSON: expected {expected}"),
         };
-        // The error may have been found at that very line's first byte.
-        let from = at.saturating_sub(1);
-        let found = memchr::memchr_iter(b'\n', rest.get(from..)?)
-            .map(|newline| from + newline + 1)
-            .find(|&line| rest.get(line) == Some(&b'{'));
-        let len = match found {
-            Some(line) => line,
-            None if rest.len() >= WINDOW => return Some((rest.len(), self.lost(reason, Some(at)))),
-            None if at_end => rest.len(),
-            None => {
-                self.pending = Some(Pending::until(rest.len() * 2));
-                return None;
-            }
-        };
-        let fault = Fault {
+        let found = next_line(rest);
+        let far = rest.len() >= WINDOW;
+        if found.is_none() && !far && !at_end {
+            self.pending = Some(Pending::until(rest.len() * 2));
+            return None;
+        }
+        let fault = self.not_json(reason, Some(at), found.is_some() || !far);
+        Some((found.unwrap_or(rest.len()), fault))
+    }
+
+    /// A fault of the whole document, after which nothing is read unless `recoverable`.
+    fn not_json(
+        &mut self,
+        reason: impl Into<Cow<'static, str>>,
+        at: Option<usize>,
+        recoverable: bool,
+    ) -> Fault {
+        self.ended = !recoverable;
+        Fault {
             field: "".into(),
             reason: reason.into(),
-            offset: Some(at as u64),
-            recoverable: true,
-        };
-        Some((len, fault))
+            offset: at.map(|at| at as u64),
+            recoverable,
+        }
     }
+}
+
+/// Where the next line begins that begins with `{`, if that is within the window.
+///
+/// It is looked for from the faulty document's start and not from where the fault showed:
+/// a document that is cut after a colon swallows the next one before it fails.
+fn next_line(rest: &[u8]) -> Option<usize> {
+    let window = rest.get(..WINDOW).unwrap_or(rest);
+    memchr::memchr_iter(b'\n', window)
+        .map(|newline| newline + 1)
+        .find(|&line| rest.get(line) == Some(&b'{'))
 }
 
 impl Decoder for NdjsonDecoder {
@@ -198,7 +209,7 @@ impl Pending {
     }
 
     fn at(rest: &[u8]) -> Self {
-        let mut pending = Self::until(rest.len() * 2);
+        let mut pending = Self::until((rest.len() * 2).min(LONGEST));
         let mut scan = Scan { passed: 0, depth: 0, in_string: false, after_backslash: false };
         scan.closes(rest);
         pending.scan = Some(scan);

@@ -20,7 +20,15 @@ pub(crate) const SHA2_256: u64 = 0x12;
 /// Reads an unsigned varint: at most 63 bits, in the shortest form only.
 ///
 /// Returns the value and the number of bytes it takes.
+#[inline]
 pub(crate) fn uvarint(bytes: &[u8]) -> Option<(u64, usize)> {
+    match bytes {
+        [byte, ..] if *byte < 0x80 => Some((u64::from(*byte), 1)),
+        _ => long_uvarint(bytes),
+    }
+}
+
+fn long_uvarint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().take(9).enumerate() {
         if byte < 0x80 {

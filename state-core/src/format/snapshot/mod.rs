@@ -17,7 +17,8 @@
 //! values that are no pins. It counts these, and tells the three things apart that
 //! ipfs-cluster does not:
 //! - a key that is not the canonical text of a CID is a fault, here too: no pin can be found
-//!   under it;
+//!   under it. (One that only has path separators around it is the same key to ipfs-cluster,
+//!   and is let through);
 //! - an entry that the codec gives up on is a fault that ends the reading;
 //! - a last entry that is cut short, which ipfs-cluster drops in silence, is a fault that
 //!   comes *with* a note in [`Entry::let_through`]: it is to be counted, not refused.
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use self::entry::{ENTRY, KEY, Oddity, Parsed, Stop, VALUE, parse_any, parse_written};
 use super::key::{self, KeyFault};
 use super::{Decoder, Encoder, Entry, Fault, Leniency, Position};
+use crate::pin::PinView;
 
 /// The longest entry that is read, in bytes. A longer one is refused before its bytes are
 /// kept: no store would take it.
@@ -42,6 +44,8 @@ pub const UNKNOWN_FIELD: &str = "unknown field";
 pub const REPEATED_FIELD: &str = "repeated field";
 /// In [`Entry::let_through`]: no value, or nil; stored as an empty one.
 pub const NO_VALUE: &str = "entry without a value";
+/// In [`Entry::let_through`]: a key with path separators, which ipfs-cluster takes away.
+pub const PATH_KEY: &str = "key written as a path";
 /// In [`Entry::let_through`]: a value that is no pin, stored all the same.
 pub const UNDECODABLE: &str = "value that is no pin";
 /// In [`Entry::let_through`]: a last entry that is cut short; nothing is stored of it.
@@ -103,17 +107,24 @@ impl SnapshotDecoder {
         let mut let_through = Vec::new();
         let body = match oddities.first() {
             Some((oddity, at)) if strict => Err(self.oddity_fault(*oddity, *at)),
-            _ => key::parse(key, &mut self.cid).map_err(|fault| key_fault(&fault)),
+            _ => match key::parse(key, &mut self.cid) {
+                Err(fault) if strict || !self.is_path(key) => Err(key_fault(&fault)),
+                Err(_) => {
+                    let_through.push(PATH_KEY);
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
+            },
         };
         let body = body.and_then(|()| {
             let_through.extend(oddities.iter().map(|(oddity, _)| note(*oddity)));
-            match validate(&self.cid, value) {
-                Err(fault) if strict => Err(Fault { recoverable: true, offset: None, ..fault }),
+            match PinView::new(&self.cid, value) {
+                Err(fault) if strict => Err(fault),
                 Err(_) => {
                     let_through.push(UNDECODABLE);
                     Ok(())
                 }
-                Ok(()) => Ok(()),
+                Ok(_) => Ok(()),
             }
         });
         let raw = match body {
@@ -123,6 +134,12 @@ impl SnapshotDecoder {
         let body =
             body.map(|()| (Bytes::copy_from_slice(&self.cid), Bytes::copy_from_slice(value)));
         Entry { at: self.at, body, raw, let_through }
+    }
+
+    /// Whether the key is the path of a canonical text; if so, puts the CID in its place.
+    fn is_path(&mut self, key: &[u8]) -> bool {
+        let part = key::only_part(key);
+        part.is_some_and(|part| key::parse(part, &mut self.cid).is_ok())
     }
 
     fn oddity_fault(&self, oddity: Oddity, at: usize) -> Fault {
@@ -232,19 +249,6 @@ impl Decoder for SnapshotDecoder {
         }
         input.len() - rest.len()
     }
-}
-
-/// Whether a value is a pin under the CID `cid`.
-fn validate(_cid: &[u8], value: &[u8]) -> Result<(), Fault> {
-    if value.first() == Some(&0xff) {
-        return Err(Fault {
-            field: "value".into(),
-            reason: "is no pin".into(),
-            offset: None,
-            recoverable: true,
-        });
-    }
-    Ok(())
 }
 
 fn key_fault(fault: &KeyFault) -> Fault {

@@ -1,0 +1,134 @@
+//! How a sled store is opened, and the factory that opens one from configuration.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use pinstate_core::config::{BackendFactory, ByteSize, OpenOptions, Settings, StoreUri, invalid};
+use pinstate_core::{Capabilities, Result, Store};
+use serde::Deserialize;
+
+use crate::durability::Safety;
+use crate::error::BACKEND;
+use crate::store::{SledStore, capabilities};
+
+/// The engine's page cache unless configured: with it the process stays under 256 MiB while
+/// two million pins are imported (see the [crate docs](crate)).
+pub const DEFAULT_CACHE: ByteSize = ByteSize(32 << 20);
+
+/// Least size of the cache: below it the pages of one path down the tree push each other
+/// out.
+pub const MIN_CACHE: ByteSize = ByteSize(1 << 20);
+
+const KEYS: &[&str] = &["path", "create", "cache", "durability"];
+
+/// How a sled store is opened. As configuration every key but `path` may be left out.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct SledConfig {
+    /// The store's folder.
+    pub path: PathBuf,
+    /// Make the store where there is none; otherwise a missing store is an error.
+    #[serde(default)]
+    pub create: bool,
+    /// Size of the engine's page cache in bytes, counted as on disk. The process takes
+    /// about three times that, and some 40 MiB for each million records.
+    #[serde(default = "default_cache")]
+    pub cache: ByteSize,
+    /// What an acknowledged write is safe from.
+    #[serde(default)]
+    pub durability: Safety,
+}
+
+fn default_cache() -> ByteSize {
+    DEFAULT_CACHE
+}
+
+impl SledConfig {
+    /// An existing store at `path`, safe from the loss of power.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            create: false,
+            cache: DEFAULT_CACHE,
+            durability: Safety::default(),
+        }
+    }
+
+    /// Makes the store where there is none.
+    #[must_use]
+    pub fn create(mut self) -> Self {
+        self.create = true;
+        self
+    }
+
+    /// Sets the size of the cache; less than [`MIN_CACHE`] is refused when opening.
+    #[must_use]
+    pub fn with_cache(mut self, cache: ByteSize) -> Self {
+        self.cache = cache;
+        self
+    }
+
+    /// Sets what an acknowledged write is safe from.
+    #[must_use]
+    pub fn with_durability(mut self, durability: Safety) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Refuses what no store can be opened with.
+    pub(crate) fn check(&self) -> Result<()> {
+        let refuse = |text: String| Err(invalid(text).with_backend(BACKEND));
+        if self.path.as_os_str().is_empty() {
+            return refuse(
+                "'path' is empty: name the store's folder, as in sled:/var/lib/pins".into(),
+            );
+        }
+        if self.cache < MIN_CACHE {
+            return refuse(format!("'cache' is {}: the least is {MIN_CACHE}", self.cache));
+        }
+        Ok(())
+    }
+}
+
+/// Opens sled stores from configuration: `sled:PATH?durability=process&cache=64MiB`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SledFactory;
+
+#[async_trait]
+impl BackendFactory for SledFactory {
+    fn name(&self) -> &'static str {
+        BACKEND
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    fn about(&self) -> &'static str {
+        "embedded, in one folder, for one process at a time"
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        KEYS
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        capabilities(Safety::default())
+    }
+
+    fn uri_settings(&self, uri: &StoreUri) -> Result<figment::value::Dict> {
+        if uri.path().is_empty() {
+            return Err(invalid("a sled store's URI names its folder, as in sled:/var/lib/pins")
+                .with_backend(BACKEND));
+        }
+        Ok([("path".to_owned(), uri.path().into())].into())
+    }
+
+    async fn open(&self, settings: &Settings, options: OpenOptions) -> Result<Arc<dyn Store>> {
+        let mut config: SledConfig = settings.extract(KEYS)?;
+        config.create |= options.create;
+        Ok(Arc::new(SledStore::open(config).await?))
+    }
+}

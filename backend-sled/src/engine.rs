@@ -1,0 +1,254 @@
+//! The opened engine with its workers: where every call crosses from async to blocking.
+//!
+//! | threads | what |
+//! |---|---|
+//! | readers | point reads, counts, splits |
+//! | scanners | pages of scans, so that they do not stand in the way of point reads |
+//! | one writer | every write, in the order of arrival |
+//! | commit and flush | barriers, see [`commit`](crate::commit) |
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use parking_lot::{Mutex, RwLock};
+use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Result};
+use tokio::sync::oneshot;
+
+use crate::commit::Committer;
+use crate::config::SledConfig;
+use crate::directory::{Directory, Marker};
+use crate::durability::{Files, Safety};
+use crate::error::{closed, error, from_engine, from_io, panicked};
+use crate::pool::{Lost, Pool};
+use crate::room::Room;
+
+/// Reads that wait or are at work; more make their callers wait.
+const READ_QUEUE: u32 = 1_024;
+/// Writes that wait, are at work or wait for their barrier, in KiB.
+const WRITE_QUEUE_KIB: u32 = 8 << 10;
+/// How long the engine's own lock may outlive a store that was just closed: its background
+/// threads finish a little later.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// The rooms of the namespaces there are.
+pub(crate) type Rooms = Arc<Mutex<BTreeMap<NamespaceName, Arc<Room>>>>;
+
+/// The opened engine. Jobs must not hold it: dropping it ends the threads they run on.
+pub(crate) struct Engine {
+    db: Arc<RwLock<Option<sled::Db>>>,
+    pub(crate) rooms: Rooms,
+    readers: Pool,
+    scanners: Pool,
+    writer: Pool,
+    committer: Arc<Committer>,
+    directory: Mutex<Option<Directory>>,
+    /// Whether the file system makes every single write of the engine durable.
+    pub(crate) synchronous: bool,
+}
+
+impl Engine {
+    /// Opens the engine. `prepare` sees it first: it writes what a new store begins with,
+    /// whose marker follows when that is durable, and gives the rooms. Blocks.
+    pub(crate) fn open(
+        config: &SledConfig,
+        prepare: impl FnOnce(&sled::Db, Marker, bool) -> Result<BTreeMap<NamespaceName, Arc<Room>>>,
+    ) -> Result<(Self, Marker)> {
+        let io = |e| from_io(e, Operation::Open);
+        let mut directory = Directory::open(&config.path, config.create)?;
+        let db = open_database(&directory, config)?;
+        let (marker, is_new) = match directory.marker {
+            Some(marker) => (marker, false),
+            None => (Marker::new(), true),
+        };
+        let rooms = prepare(&db, marker, is_new)?;
+        let mut files = Files::open(directory.path(), config.durability).map_err(io)?;
+        files.barrier(&db)?;
+        if is_new {
+            directory.finish_creation(marker).map_err(io)?;
+        }
+        let cores = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+        let synchronous = files.are_synchronous();
+        let engine = Self {
+            committer: Arc::new(Committer::start(db.clone(), files).map_err(io)?),
+            db: Arc::new(RwLock::new(Some(db))),
+            rooms: Arc::new(Mutex::new(rooms)),
+            readers: Pool::start("pinstate-read", cores, READ_QUEUE).map_err(io)?,
+            scanners: Pool::start("pinstate-scan", cores, READ_QUEUE).map_err(io)?,
+            writer: Pool::start("pinstate-write", 1, WRITE_QUEUE_KIB).map_err(io)?,
+            directory: Mutex::new(Some(directory)),
+            synchronous,
+        };
+        Ok((engine, marker))
+    }
+
+    /// A way into the engine for jobs, which must not keep it open.
+    pub(crate) fn entrance(&self) -> Entrance {
+        Entrance(Arc::clone(&self.db))
+    }
+
+    /// The answer to writes where a flush has failed.
+    pub(crate) fn poisoned(&self, operation: Operation) -> Option<Error> {
+        self.committer.poisoned(operation)
+    }
+
+    /// Reads on a worker.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        job: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.readers.run(job).await.map_err(|lost| explain(lost, operation))?
+    }
+
+    /// Begins to read a page of a scan.
+    pub(crate) async fn start_scan<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<oneshot::Receiver<Result<T>>> {
+        let started = match self.scanners.reserve(1).await {
+            Ok(permit) => self.scanners.start_job(permit, job),
+            Err(lost) => Err(lost),
+        };
+        started.map_err(|lost| explain(lost, Operation::Scan))
+    }
+
+    /// Begins to read a page of a scan if there is room for it now.
+    pub(crate) fn try_start_scan<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Option<oneshot::Receiver<Result<T>>> {
+        self.scanners.start_job(self.scanners.try_reserve()?, job).ok()
+    }
+
+    /// Writes on the writer, then waits for a barrier. `bytes` is the size of what the job
+    /// carries.
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        bytes: usize,
+        job: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let size = u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1);
+        let permit = self.writer.reserve(size).await.map_err(|e| explain(e, operation))?;
+        let (answer, answered) = oneshot::channel();
+        let committer = Arc::clone(&self.committer);
+        let queued = self.writer.push(permit, move |permit| {
+            if let Some(refusal) = committer.poisoned(operation) {
+                drop(answer.send(Err(refusal)));
+                return;
+            }
+            match job() {
+                Err(failure) => drop(answer.send(Err(failure))),
+                // Also where nothing was changed: the state that the answer speaks of may
+                // have been written a moment ago, and must not be lost after it.
+                Ok(value) => committer.wait(Box::new(move |barrier: Result<()>| {
+                    drop(permit);
+                    let result = barrier.map(|()| value).map_err(|e| e.with_operation(operation));
+                    drop(answer.send(result));
+                })),
+            }
+        });
+        queued.map_err(|lost| explain(lost, operation))?;
+        answered.await.map_err(|_| explain(Lost::Panicked, operation))?
+    }
+
+    /// Works off what is queued, runs a last barrier, and frees everything. Blocks. Calling
+    /// it again does nothing.
+    pub(crate) fn shut_down(&self) {
+        self.writer.close();
+        let healthy = self.committer.close();
+        self.scanners.close();
+        self.readers.close();
+        for room in self.rooms.lock().values() {
+            room.shut_closed(healthy);
+        }
+        let db = self.db.write().take();
+        if !healthy {
+            // The engine hangs in a flush, and dropping it would flush again.
+            std::mem::forget(db);
+        }
+        drop(self.directory.lock().take());
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shut_down();
+    }
+}
+
+/// A way into the engine's default tree that does not keep it open.
+#[derive(Clone)]
+pub(crate) struct Entrance(Arc<RwLock<Option<sled::Db>>>);
+
+impl Entrance {
+    /// Works with the engine, unless it was closed.
+    pub(crate) fn enter<T>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(&sled::Db) -> Result<T>,
+    ) -> Result<T> {
+        work(self.0.read().as_ref().ok_or_else(|| closed(operation))?)
+    }
+}
+
+fn explain(lost: Lost, operation: Operation) -> Error {
+    match lost {
+        Lost::Closed => closed(operation),
+        Lost::Panicked => panicked(operation),
+    }
+}
+
+fn open_database(directory: &Directory, config: &SledConfig) -> Result<sled::Db> {
+    let at = |e: Error| e.with_context("path", config.path.display());
+    // The engine's own flusher stays on: without it memory grows without bound.
+    let options = sled::Config::new().path(directory.path()).cache_capacity(config.cache.0);
+    let began = Instant::now();
+    loop {
+        // The engine asserts much of what it reads.
+        match catch_unwind(AssertUnwindSafe(|| options.open())) {
+            Ok(Ok(db)) => return Ok(db),
+            Ok(Err(e)) if is_lock_failure(&e) => {
+                if began.elapsed() > LINGER {
+                    return Err(at(error(
+                        ErrorKind::Locked,
+                        Operation::Open,
+                        "another program has the engine's files open: close it first",
+                    )));
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Ok(Err(e)) => return Err(at(from_engine(e, Operation::Open))),
+            Err(_) => {
+                return Err(at(error(
+                    ErrorKind::Corrupt,
+                    Operation::Open,
+                    "the engine stumbled over its files: restore a backup or import an export",
+                )));
+            }
+        }
+    }
+}
+
+/// The engine has no error of its own for this: it wraps the refusal in a text.
+fn is_lock_failure(error: &sled::Error) -> bool {
+    matches!(error, sled::Error::Io(e) if e.to_string().starts_with("could not acquire lock"))
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").finish_non_exhaustive()
+    }
+}
+
+/// What the engine was told to be safe from, as the contract calls it.
+impl From<Safety> for pinstate_core::Durability {
+    fn from(safety: Safety) -> Self {
+        match safety {
+            Safety::Power => Self::Power,
+            Safety::Process => Self::Process,
+        }
+    }
+}
