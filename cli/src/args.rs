@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 use pinstate_core::NamespaceName;
+use pinstate_core::format::Fault;
 use serde_json::json;
 
 use crate::commands::{
@@ -102,6 +104,11 @@ pub(crate) enum Command {
 
 pub(crate) fn namespace(text: &str) -> Result<NamespaceName, String> {
     text.parse().map_err(|error: pinstate_core::Error| error.message().to_owned())
+}
+
+/// An argument that is one of the library's own values.
+pub(crate) fn parsed<T: FromStr<Err = Fault>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|fault: Fault| fault.reason.into_owned())
 }
 
 /// Reads the command line; tells what is wrong with it, or the help that was asked for.

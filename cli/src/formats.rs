@@ -7,6 +7,7 @@ use pinstate_core::format::snapshot::{SnapshotDecoder, SnapshotEncoder};
 use pinstate_core::format::{Decoder, Encoder, Leniency};
 use pinstate_core::pin::{ImportOverrides, PeerId, Zone};
 
+use crate::args::parsed;
 use crate::exit::{Failure, Outcome};
 
 /// The format of an export.
@@ -62,27 +63,29 @@ impl ReadFormat {
 /// What an import sets in every pin, whatever its document says.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Overrides {
-    /// Set the smallest number of peers in every pin, if above 0 (JSON only)
-    #[arg(long, visible_alias = "rmin", value_name = "N", default_value_t = 0)]
-    replication_min: i32,
-    /// Set the largest number of peers in every pin, if above 0 (JSON only)
-    #[arg(long, visible_alias = "rmax", value_name = "N", default_value_t = 0)]
-    replication_max: i32,
+    /// Set the smallest number of peers in every pin (JSON only)
+    #[arg(long, visible_alias = "rmin", value_name = "N", value_parser = peers())]
+    replication_min: Option<i32>,
+    /// Set the largest number of peers in every pin (JSON only)
+    #[arg(long, visible_alias = "rmax", value_name = "N", value_parser = peers())]
+    replication_max: Option<i32>,
     /// Put these peers in the place of every pin's allocations (JSON only)
     #[arg(long, visible_alias = "allocs", value_name = "PEER,…", value_delimiter = ',',
-        value_parser = peer)]
+        value_parser = parsed::<PeerId>)]
     allocations: Vec<PeerId>,
 }
 
-fn peer(text: &str) -> Result<PeerId, String> {
-    text.parse().map_err(|fault: pinstate_core::format::Fault| fault.reason.into_owned())
+/// As in ipfs-cluster, -1 and the default cannot be set this way; here that is said.
+fn peers() -> clap::builder::RangedI64ValueParser<i32> {
+    clap::value_parser!(i32).range(1..)
 }
 
 impl Overrides {
     /// Refuses them for a format whose values are stored as they are.
     pub(crate) fn check(&self, format: Format) -> Outcome<()> {
-        let set =
-            self.replication_min > 0 || self.replication_max > 0 || !self.allocations.is_empty();
+        let set = self.replication_min.is_some()
+            || self.replication_max.is_some()
+            || !self.allocations.is_empty();
         if set && format != Format::Ndjson {
             return Err(Failure::usage(format!(
                 "--replication-min, --replication-max and --allocations work for JSON only: the \
@@ -103,8 +106,8 @@ pub(crate) fn decoder(
         Format::Ndjson => Box::new(NdjsonDecoder::new(
             leniency,
             ImportOverrides {
-                replication_factor_min: overrides.replication_min,
-                replication_factor_max: overrides.replication_max,
+                replication_factor_min: overrides.replication_min.unwrap_or(0),
+                replication_factor_max: overrides.replication_max.unwrap_or(0),
                 allocations: overrides.allocations.clone(),
             },
         )),

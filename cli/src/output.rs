@@ -10,6 +10,8 @@ use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
 
 use data_encoding::{BASE64, HEXLOWER};
 use pinstate_core::format::{Fault, Position};
+use pinstate_core::pin::Cid;
+use pinstate_core::{Error, ErrorKind};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -102,12 +104,12 @@ impl Output {
         let error = &told.error;
         let mut text = match told.exit {
             // Operation and kind say nothing to someone who mistyped an option.
-            Exit::Usage => one_line(error.message()),
+            Exit::Usage => one_line(&plain(error)),
             _ => one_line(&error.to_string()),
         };
         if let (Exit::Failed, Some(key)) = (told.exit, error.key())
-            && error.kind() == pinstate_core::ErrorKind::NotFound
-            && let Ok(cid) = pinstate_core::pin::Cid::from_bytes(key.as_bytes())
+            && error.kind() == ErrorKind::NotFound
+            && let Ok(cid) = Cid::from_bytes(key.as_bytes())
         {
             text = format!("{text}: {cid}");
         }
@@ -137,6 +139,22 @@ impl Output {
             writeln!(stderr, "{label}: {text}")
         };
     }
+}
+
+/// An error without its operation and kind: message, facts, causes.
+fn plain(error: &Error) -> String {
+    let mut text = error.message().to_owned();
+    let facts: Vec<String> =
+        error.context().map(|(name, value)| format!("{name} {value}")).collect();
+    if !facts.is_empty() {
+        text = format!("{text} ({})", facts.join(", "));
+    }
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }
 
 /// Errors of engines and files may bring line feeds along; an error is one line here.

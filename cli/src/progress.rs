@@ -1,8 +1,8 @@
 //! What is seen of an import or export while it runs, and what it leaves out.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use pinstate_core::Operation;
@@ -24,6 +24,17 @@ pub(crate) enum Total {
     Unknown,
 }
 
+/// Which refused entries are told one by one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Tell {
+    /// All.
+    All,
+    /// Those that end nothing. The one that ends the work is told as the error that it is.
+    PassedOver,
+    /// None: they were told already.
+    Nothing,
+}
+
 /// Watches a transfer: a bar where stderr is a terminal, a report for each record that is
 /// left out, and a file of them where one is wanted.
 pub(crate) struct Progress {
@@ -32,9 +43,7 @@ pub(crate) struct Progress {
     total: Total,
     pins: u64,
     bytes: u64,
-    /// Whether the work goes on after an entry that is refused. The one that ends it is told
-    /// as the error that it is.
-    goes_on: bool,
+    tell: Tell,
     rejects: Option<Rejects>,
 }
 
@@ -51,12 +60,12 @@ impl Progress {
             }
         };
         let bar = bar.with_prefix(label);
-        Self { out, bar, total, pins: 0, bytes: 0, goes_on: false, rejects: None }
+        Self { out, bar, total, pins: 0, bytes: 0, tell: Tell::Nothing, rejects: None }
     }
 
-    /// Tells of every refused entry, and writes them to a file where there is one.
-    pub(crate) fn going_on(mut self, goes_on: bool, rejects: Option<Rejects>) -> Self {
-        self.goes_on = goes_on;
+    /// Tells of refused entries, and writes them to a file where there is one.
+    pub(crate) fn telling(mut self, tell: Tell, rejects: Option<Rejects>) -> Self {
+        self.tell = tell;
         self.rejects = rejects;
         self
     }
@@ -100,8 +109,13 @@ impl Watch for Progress {
         if let Some(rejects) = &mut self.rejects {
             rejects.write(entry);
         }
-        // What ipfs-cluster itself passes over ends nothing either.
-        if self.goes_on || !entry.let_through.is_empty() {
+        let told = match self.tell {
+            Tell::All => true,
+            // The mark of an entry that ipfs-cluster passes over, too.
+            Tell::PassedOver => !entry.let_through.is_empty(),
+            Tell::Nothing => false,
+        };
+        if told {
             self.bar.suspend(|| self.out.rejected(entry.at, fault));
         }
     }
@@ -116,18 +130,24 @@ impl Watch for Progress {
 #[derive(Debug)]
 pub(crate) struct Rejects {
     to: BufWriter<File>,
-    path: String,
+    path: PathBuf,
+    written: u64,
     failed: Option<io::Error>,
 }
 
 impl Rejects {
     /// Makes the file; one that is there is not overwritten.
     pub(crate) fn create(path: &Path) -> Outcome<Self> {
-        let shown = path.display().to_string();
         match File::create_new(path) {
-            Ok(file) => Ok(Self { to: BufWriter::new(file), path: shown, failed: None }),
+            Ok(file) => Ok(Self {
+                to: BufWriter::new(file),
+                path: path.to_path_buf(),
+                written: 0,
+                failed: None,
+            }),
             Err(error) => {
-                Err(Failure::file(Operation::Import, format_args!("cannot create {shown}"), error))
+                let message = format!("cannot create {}", path.display());
+                Err(Failure::file(Operation::Import, message, error))
             }
         }
     }
@@ -146,6 +166,7 @@ impl Rejects {
         if let Err(error) = writeln!(self.to, "{}", Value::Object(json)) {
             self.failed.get_or_insert(error);
         }
+        self.written += 1;
     }
 
     /// Writes and syncs what is still collected.
@@ -154,9 +175,18 @@ impl Rejects {
             Some(error) => Err(error),
             None => self.to.flush().and_then(|()| self.to.get_ref().sync_all()),
         };
-        let path = &self.path;
         written.map_err(|error| {
-            Failure::file(Operation::Import, format_args!("cannot write {path}"), error)
+            let message = format!("cannot write {}", self.path.display());
+            Failure::file(Operation::Import, message, error)
         })
+    }
+}
+
+impl Drop for Rejects {
+    fn drop(&mut self) {
+        if self.written == 0 {
+            // There was nothing to reject: an empty file would only be in the next one's way.
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }

@@ -13,7 +13,7 @@ use pinstate_core::transfer::{ExportEnd, ExportOptions, ExportReport, StopFlag, 
 use pinstate_core::{CountOptions, Error, ErrorKind, Namespace, Operation};
 use serde_json::json;
 
-use crate::args::Global;
+use crate::args::{Global, parsed};
 use crate::digester::SharedDigest;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::formats::{WriteFormat, encoder};
@@ -40,12 +40,8 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "ZONE", default_value = "UTC")]
     tz: String,
     /// Peers of the cluster that is to start on a raft snapshot
-    #[arg(long, value_name = "PEER,…", value_delimiter = ',', value_parser = peer)]
+    #[arg(long, value_name = "PEER,…", value_delimiter = ',', value_parser = parsed::<PeerId>)]
     peers: Vec<PeerId>,
-}
-
-fn peer(text: &str) -> Result<PeerId, String> {
-    text.parse().map_err(|fault: pinstate_core::format::Fault| fault.reason.into_owned())
 }
 
 /// Exports the pinset of the store that the command line names.
@@ -119,7 +115,7 @@ impl Job {
         let Hashed { to: target, hasher } = writer;
         match &report.end {
             ExportEnd::Complete => {}
-            ExportEnd::Failed(error) => return Err(failed(error.clone())),
+            ExportEnd::Failed(error) => return Err(self.failed(error.clone())),
             _ => return self.stopped(&report, out),
         }
         let mut digest_text = None;
@@ -148,6 +144,19 @@ impl Job {
             None => out.note(format_args!("stopped after {} pins; more are missing", report.pins)),
         }
         Ok(Exit::Interrupted)
+    }
+
+    /// The failure of an export; that nobody reads it any more is none.
+    fn failed(&self, error: Error) -> Failure {
+        let cause =
+            std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
+        match cause {
+            Some(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
+            _ => match &self.path {
+                Some(path) => error.with_context("file", path.display()).into(),
+                None => error.into(),
+            },
+        }
     }
 
     /// Says what was done: on stdout, unless the export itself went there.
@@ -268,14 +277,4 @@ fn refused(error: RaftError) -> Failure {
         _ => ErrorKind::InvalidInput,
     };
     Error::new(kind, Operation::Export, error.to_string()).into()
-}
-
-/// The failure of an export; that nobody reads it any more is none.
-fn failed(error: Error) -> Failure {
-    let cause =
-        std::error::Error::source(&error).and_then(|cause| cause.downcast_ref::<io::Error>());
-    match cause {
-        Some(cause) if cause.kind() == io::ErrorKind::BrokenPipe => Failure::ClosedPipe,
-        _ => error.into(),
-    }
 }

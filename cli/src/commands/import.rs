@@ -17,7 +17,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::formats::{Overrides, ReadFormat, decoder};
 use crate::input::Input;
 use crate::output::{Output, Place};
-use crate::progress::{Progress, Rejects, Total};
+use crate::progress::{Progress, Rejects, Tell, Total};
 use crate::session::{Access, Choice, Session};
 use crate::signal;
 use crate::staging::Staging;
@@ -84,12 +84,18 @@ pub(crate) async fn run_on(
     let leniency = if args.compat { Leniency::Compat } else { Leniency::Strict };
     let input = Input::open(args.file.as_deref(), args.format, leniency, out, &stop).await?;
     args.overrides.check(input.format)?;
-    let rejects = args.rejects.as_deref().map(Rejects::create).transpose()?;
     let session = Session::open_choice(choice, global, out, Access::Create).await?;
+    let rejects = match args.rejects.as_deref().map(Rejects::create).transpose() {
+        Ok(rejects) => rejects,
+        Err(failure) => return session.close(Err(failure)).await,
+    };
     let mut job = Job { input, args, leniency, rejects, stop, out };
     let result = match job.args.mode {
         Mode::FailIfNotEmpty => job.fill_empty(&session).await,
-        Mode::Merge => job.merge(&session).await,
+        Mode::Merge => {
+            let tell = job.tell();
+            job.merge(&session, tell).await
+        }
         Mode::Replace => job.replace(&session).await,
     };
     session.close(result).await
@@ -106,6 +112,7 @@ struct Job {
 
 impl Job {
     async fn fill_empty(&mut self, session: &Session) -> Outcome {
+        let mut tell = self.tell();
         if let Some(namespace) = session.existing().await?
             && has_pins(&*namespace).await?
         {
@@ -122,23 +129,22 @@ impl Job {
             if let Some(exit) = self.not_stored(&report)? {
                 return Ok(exit);
             }
+            tell = Tell::Nothing;
         }
-        self.merge(session).await
+        self.merge(session, tell).await
     }
 
-    async fn merge(&mut self, session: &Session) -> Outcome {
+    async fn merge(&mut self, session: &Session, tell: Tell) -> Outcome {
         let clock = session.clock().await?;
-        let goes_on = self.args.rejects.is_some();
-        let rejects = self.rejects.take();
-        let report = self.load(session.namespace().await?, &clock, goes_on, rejects).await?;
+        let report = self.load(session.namespace().await?, &clock, tell).await?;
         let reached = session.store.sync().await;
         match &report.end {
             ImportEnd::Complete => {
                 self.promised(&report)?;
-                self.tell(session, &report, &reached?)
+                self.summary(session, &report, &reached?)
             }
             ImportEnd::Stopped => {
-                self.tell(session, &report, &reached?)?;
+                self.summary(session, &report, &reached?)?;
                 self.out.note(
                     "stopped before the end of the input; importing it again with --mode merge \
                      goes on",
@@ -173,7 +179,7 @@ impl Job {
         let staging = Staging::begin(Arc::clone(&session.store), target).await?;
         let report = match staging.namespace().await {
             // Told already when the input was checked.
-            Ok(namespace) => self.load(namespace, &clock, false, None).await,
+            Ok(namespace) => self.load(namespace, &clock, Tell::Nothing).await,
             Err(error) => Err(error.into()),
         };
         match report {
@@ -190,7 +196,7 @@ impl Job {
                     )));
                 }
                 let reached = staging.put_in_place().await?;
-                self.tell(session, &checked, &reached)
+                self.summary(session, &checked, &reached)
             }
             ended => {
                 // An error of this would hide why it came to it; the next opening tries again.
@@ -211,11 +217,9 @@ impl Job {
 
     /// Reads the whole input without storing anything.
     async fn check(&mut self) -> Outcome<ImportReport> {
-        let goes_on = self.args.rejects.is_some();
-        let rejects = self.rejects.take();
-        let mut progress =
-            Progress::new(self.out, "check", self.total()).going_on(goes_on, rejects);
-        let options = self.options(goes_on);
+        let mut progress = Progress::new(self.out, "check", self.total())
+            .telling(self.tell(), self.rejects.take());
+        let options = self.options();
         let decoder = decoder(self.input.format, self.leniency, &self.args.overrides);
         let reader = self.input.reader()?;
         let report = transfer::check(reader, decoder, options, &mut progress).await;
@@ -231,11 +235,11 @@ impl Job {
         &mut self,
         namespace: Arc<dyn Namespace>,
         clock: &Clock,
-        told: bool,
-        rejects: Option<Rejects>,
+        tell: Tell,
     ) -> Outcome<ImportReport> {
-        let mut progress = Progress::new(self.out, "import", self.total()).going_on(told, rejects);
-        let options = self.options(self.args.rejects.is_some());
+        let mut progress =
+            Progress::new(self.out, "import", self.total()).telling(tell, self.rejects.take());
+        let options = self.options();
         let decoder = decoder(self.input.format, self.leniency, &self.args.overrides);
         let reader = self.input.reader()?;
         let report =
@@ -244,8 +248,14 @@ impl Job {
         Ok(report)
     }
 
-    fn options(&self, keep_going: bool) -> ImportOptions {
-        ImportOptions::new().keep_going(keep_going).with_stop(self.stop.clone())
+    /// Which refused entries the first pass over the input tells.
+    fn tell(&self) -> Tell {
+        if self.args.rejects.is_some() { Tell::All } else { Tell::PassedOver }
+    }
+
+    fn options(&self) -> ImportOptions {
+        let goes_on = self.args.rejects.is_some();
+        ImportOptions::new().keep_going(goes_on).with_stop(self.stop.clone())
     }
 
     fn total(&self) -> Total {
@@ -289,7 +299,7 @@ impl Job {
     }
 
     /// The last line: how many pins, and what they are safe from.
-    fn tell(&self, session: &Session, report: &ImportReport, reached: &Durability) -> Outcome {
+    fn summary(&self, session: &Session, report: &ImportReport, reached: &Durability) -> Outcome {
         for (kind, entries) in &report.let_through {
             self.out
                 .note(format_args!("let through as ipfs-cluster does: {kind}, {entries} times"));
@@ -338,7 +348,12 @@ fn refused(entry: &Entry, stored: u64) -> Failure {
         Ok(_) => ("it was refused".to_owned(), None),
     };
     let place = Place(entry.at, offset);
-    let message = format!("{place}: {reason}; {stored} pins before it are stored");
+    let before = match stored {
+        0 => "nothing is stored".to_owned(),
+        1 => "one pin before it is stored".to_owned(),
+        pins => format!("{pins} pins before it are stored"),
+    };
+    let message = format!("{place}: {reason}; {before}");
     let happened = if stored == 0 { Happened::NotApplied } else { Happened::Unknown };
     Error::new(ErrorKind::InvalidInput, Operation::Import, message).with_outcome(happened).into()
 }

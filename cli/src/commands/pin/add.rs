@@ -7,8 +7,8 @@ use pinstate_core::pin::{Cid, Origin, PeerId, Pin, PinMode, PinType, UnixSeconds
 use pinstate_core::{ErrorKind, State};
 
 use super::list::now;
-use super::{cid, parsed, pin_type};
-use crate::args::Global;
+use super::pin_type;
+use crate::args::{Global, parsed};
 use crate::duration;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
@@ -23,7 +23,7 @@ use crate::session::{Access, Session};
 #[derive(Debug, Args)]
 pub(crate) struct AddArgs {
     /// What to pin, in any base
-    #[arg(value_parser = cid)]
+    #[arg(value_parser = parsed::<Cid>)]
     cid: Cid,
     /// Name
     #[arg(long, default_value = "", hide_default_value = true)]
@@ -66,7 +66,7 @@ pub(crate) struct AddArgs {
     #[arg(long, value_name = "MULTIADDR,…", value_delimiter = ',', value_parser = origin)]
     origins: Vec<Origin>,
     /// The pin that this one takes over from
-    #[arg(long, value_name = "CID", value_parser = cid)]
+    #[arg(long, value_name = "CID", value_parser = parsed::<Cid>)]
     pin_update: Option<Cid>,
     /// Bytes in a shard
     #[arg(long, value_name = "BYTES", default_value_t = 0)]
@@ -75,7 +75,7 @@ pub(crate) struct AddArgs {
     #[arg(long = "type", value_name = "TYPE", default_value = "pin", value_parser = pin_type)]
     pin_type: PinType,
     /// The pin that this one is a part of, where a DAG is sharded
-    #[arg(long, value_name = "CID", value_parser = cid)]
+    #[arg(long, value_name = "CID", value_parser = parsed::<Cid>)]
     reference: Option<Cid>,
     /// Levels to pin: -1 for all, 0 for the root alone
     #[arg(long, value_name = "N", allow_negative_numbers = true)]

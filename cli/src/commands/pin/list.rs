@@ -8,8 +8,8 @@ use pinstate_core::transfer::StopFlag;
 use pinstate_core::{Cursor, ListOptions, PinFilter, State};
 use serde_json::json;
 
-use super::{parsed, pin_type};
-use crate::args::Global;
+use super::pin_type;
+use crate::args::{Global, parsed};
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
 use crate::pins::{Detail, PinPrinter};

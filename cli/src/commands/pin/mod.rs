@@ -5,13 +5,10 @@ mod get;
 mod list;
 mod remove;
 
-use std::str::FromStr;
-
 use clap::{Args, Subcommand};
-use pinstate_core::format::Fault;
 use pinstate_core::pin::{Cid, PinType};
 
-use crate::args::Global;
+use crate::args::{Global, parsed};
 use crate::exit::Outcome;
 use crate::output::Output;
 
@@ -34,7 +31,7 @@ pub(crate) enum PinCommand {
 #[derive(Debug, Args)]
 pub(crate) struct CidArgs {
     /// CIDs
-    #[arg(required = true, value_name = "CID", value_parser = cid)]
+    #[arg(required = true, value_name = "CID", value_parser = parsed::<Cid>)]
     cids: Vec<Cid>,
 }
 
@@ -47,15 +44,6 @@ pub(crate) async fn run(global: &Global, command: PinCommand, out: Output) -> Ou
         PinCommand::Rm(args) => remove::run(global, args.cids, out).await,
         PinCommand::Ls(args) => list::run(global, *args, out).await,
     }
-}
-
-fn cid(text: &str) -> Result<Cid, String> {
-    parsed(text)
-}
-
-/// An argument that is one of the library's own values.
-fn parsed<T: FromStr<Err = Fault>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|fault: Fault| fault.reason.into_owned())
 }
 
 /// The types that a pin can be given or be listed by.
