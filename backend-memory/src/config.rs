@@ -1,20 +1,26 @@
-//! What a user may set.
+//! What a user may set, and how a store is opened by its name.
 
-use pinstate_core::{Error, ErrorKind, Operation, Result};
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
-use crate::BACKEND;
+use async_trait::async_trait;
+use figment::value::Dict;
+use pinstate_core::config::{BackendFactory, ByteSize, OpenOptions, Settings, StoreUri, invalid};
+use pinstate_core::{Capabilities, Error, ErrorKind, Operation, Result, Store};
+use serde::Deserialize;
+
+use crate::store::capabilities;
+use crate::{BACKEND, MemoryStore};
 
 /// Longest key in bytes: the shortest limit among the databases that pins may move to.
 pub(crate) const MAX_KEY_BYTES: u64 = 65_533;
 
 /// Settings of a memory store. All have defaults.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MemoryConfig {
-    /// Longest value in bytes; 16 MiB unless set.
-    pub max_value_bytes: u64,
+    /// Longest value; 16 MiB unless set.
+    pub max_value_bytes: ByteSize,
     /// Most writes in one atomic batch; 65,536 unless set. An atomic batch holds up every
     /// other writer of its namespace while it applies, about a microsecond a write.
     pub max_atomic_batch: u64,
@@ -22,7 +28,7 @@ pub struct MemoryConfig {
 
 impl Default for MemoryConfig {
     fn default() -> Self {
-        Self { max_value_bytes: 16 << 20, max_atomic_batch: 65_536 }
+        Self { max_value_bytes: ByteSize(16 << 20), max_atomic_batch: 65_536 }
     }
 }
 
@@ -32,9 +38,10 @@ impl MemoryConfig {
     /// # Errors
     /// `Config`, naming the key.
     pub fn check(&self) -> Result<()> {
-        for (key, value) in
-            [("max_value_bytes", self.max_value_bytes), ("max_atomic_batch", self.max_atomic_batch)]
-        {
+        for (key, value) in [
+            ("max_value_bytes", self.max_value_bytes.0),
+            ("max_atomic_batch", self.max_atomic_batch),
+        ] {
             if value == 0 {
                 return Err(Error::new(
                     ErrorKind::Config,
@@ -45,6 +52,61 @@ impl MemoryConfig {
             }
         }
         Ok(())
+    }
+}
+
+/// The keys of [`MemoryConfig`].
+const KEYS: &[&str] = &["max_value_bytes", "max_atomic_batch"];
+
+/// What opens memory stores for a [`Registry`](pinstate_core::config::Registry): `memory:`
+/// as a URI, `backend = "memory"` in a configuration file.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct MemoryBackend;
+
+impl MemoryBackend {
+    /// The backend.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+#[async_trait]
+impl BackendFactory for MemoryBackend {
+    fn name(&self) -> &'static str {
+        BACKEND
+    }
+
+    fn aliases(&self) -> &'static [&'static str] {
+        &["mem", "inmem"]
+    }
+
+    fn about(&self) -> &'static str {
+        "in this process's memory, gone at its end"
+    }
+
+    fn keys(&self) -> &'static [&'static str] {
+        KEYS
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        capabilities(&MemoryConfig::default())
+    }
+
+    fn uri_settings(&self, uri: &StoreUri) -> Result<Dict> {
+        if uri.rest().is_empty() {
+            return Ok(Dict::new());
+        }
+        Err(invalid(format!(
+            "a store in memory has no place: write '{BACKEND}:' alone, not '{uri}'"
+        )))
+    }
+
+    async fn open(&self, settings: &Settings, _options: OpenOptions) -> Result<Arc<dyn Store>> {
+        // Every open makes a new store, so there is none that could be missing.
+        let config = settings.extract::<MemoryConfig>(KEYS)?;
+        Ok(Arc::new(MemoryStore::open(&config)?))
     }
 }
 
@@ -59,5 +121,26 @@ mod tests {
         let error = config.check().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains("'max_atomic_batch' is 0"), "{error}");
+    }
+
+    fn resolve(uri: &str) -> Result<MemoryConfig> {
+        let uri: StoreUri = uri.parse()?;
+        Settings::from_uri(&uri, MemoryBackend.uri_settings(&uri)?).extract(KEYS)
+    }
+
+    #[test]
+    fn a_uri_sets_limits_and_names_what_it_does_not_know() {
+        assert_eq!(resolve("memory:").unwrap(), MemoryConfig::default());
+        let config = resolve("memory:?max_value_bytes=2MiB&max_atomic_batch=10").unwrap();
+        assert_eq!((config.max_value_bytes.0, config.max_atomic_batch), (2 << 20, 10));
+        for (uri, part) in [
+            ("memory:/data", "'memory:' alone"),
+            ("memory:?max_atomic_bach=10", "'max_atomic_batch'"),
+            ("memory:?max_atomic_batch=x", "'max_atomic_batch'"),
+        ] {
+            let error = resolve(uri).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{uri}");
+            assert!(error.to_string().contains(part), "{error}");
+        }
     }
 }

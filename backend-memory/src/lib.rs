@@ -21,7 +21,8 @@
 //! backend crate. Read them in this order:
 //!
 //! 1. `config.rs`: what a user may set. Unknown keys are refused, limits are checked once,
-//!    when the store is opened, and every error names the key.
+//!    when the store is opened, and every error names the key. Its second half is the
+//!    factory that a program lists to offer the backend by name.
 //! 2. `store.rs`: [`MemoryStore`] is a [`Store`](pinstate_core::Store). First *who it is*
 //!    (`identity`) and *what it can do* (`capabilities`); then namespaces, which are made,
 //!    opened, listed, dropped and swapped one at a time; then control records, a small key
@@ -70,7 +71,7 @@ mod scan;
 mod store;
 mod table;
 
-pub use config::MemoryConfig;
+pub use config::{MemoryBackend, MemoryConfig};
 pub use store::MemoryStore;
 
 /// The backend's name, as it stands in URIs, configuration files and errors.

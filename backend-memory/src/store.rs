@@ -74,7 +74,7 @@ impl MemoryStore {
 }
 
 /// What this store claims. Each line is a promise that the conformance suite tests.
-fn capabilities(config: &MemoryConfig) -> Capabilities {
+pub(crate) fn capabilities(config: &MemoryConfig) -> Capabilities {
     let mut claims = Capabilities::minimal();
     claims.ordered_scan = true;
     claims.snapshot_scan = true;
@@ -85,7 +85,7 @@ fn capabilities(config: &MemoryConfig) -> Capabilities {
     claims.if_version = true;
     claims.consistency = Consistency::Linearizable;
     claims.max_key_bytes = MAX_KEY_BYTES;
-    claims.max_value_bytes = config.max_value_bytes;
+    claims.max_value_bytes = config.max_value_bytes.0;
     claims
 }
 

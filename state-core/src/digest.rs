@@ -22,8 +22,15 @@
 //! This finds damage, loss and mix-ups. It is **no defence against forgery**: there is no
 //! key in it, and someone who chooses the records can make two sets with the same sum.
 
+mod canonical;
+
 use std::fmt;
 use std::str::FromStr;
+
+use crate::format::Fault;
+use crate::pin::PinView;
+
+pub use self::canonical::canonical;
 
 /// Rows up to this many bytes are put together on the stack and hashed in one go.
 const SMALL_ROW: usize = 1024;
@@ -63,12 +70,7 @@ impl Row {
     #[must_use]
     pub fn new(key: &[u8], bytes: &[u8]) -> Self {
         let lengths = (key.len() as u64).to_le_bytes();
-        let parts = [
-            &lengths[..],
-            key,
-            &(bytes.len() as u64).to_le_bytes(),
-            bytes,
-        ];
+        let parts = [&lengths[..], key, &(bytes.len() as u64).to_le_bytes(), bytes];
         let mut row = [0; SMALL_ROW];
         let mut free = &mut row[..];
         for part in parts {
@@ -91,10 +93,7 @@ impl Row {
     }
 
     fn of(hash: &blake3::Hash) -> Self {
-        let (first, _) = hash
-            .as_bytes()
-            .split_first_chunk()
-            .unwrap_or((&[0; 16], &[]));
+        let (first, _) = hash.as_bytes().split_first_chunk().unwrap_or((&[0; 16], &[]));
         Self(u128::from_le_bytes(*first))
     }
 }
@@ -114,11 +113,7 @@ impl Digest {
     /// The digest of no rows.
     #[must_use]
     pub const fn new(kind: Kind) -> Self {
-        Self {
-            kind,
-            count: 0,
-            sum: 0,
-        }
+        Self { kind, count: 0, sum: 0 }
     }
 
     /// What it is taken over.
@@ -139,6 +134,27 @@ impl Digest {
         self.add_row(Row::new(key, bytes));
     }
 
+    /// Adds a pin, in the encoding of the digest's kind.
+    pub fn add_pin(&mut self, pin: &PinView<'_>) {
+        match self.kind {
+            Kind::Raw => self.add(pin.key(), pin.value()),
+            Kind::Pin => self.add(pin.key(), &canonical(pin)),
+        }
+    }
+
+    /// Adds a stored record, in the encoding of the digest's kind.
+    ///
+    /// # Errors
+    /// If a record that is no pin is added to a digest of kind [`Pin`](Kind::Pin); the digest
+    /// is then unchanged. One of kind [`Raw`](Kind::Raw) takes every record.
+    pub fn add_record(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        match self.kind {
+            Kind::Raw => self.add(key, value),
+            Kind::Pin => self.add_pin(&PinView::new(key, value)?),
+        }
+        Ok(())
+    }
+
     /// Adds a row that is hashed already, as when one row goes into both kinds.
     pub fn add_row(&mut self, row: Row) {
         self.count = self.count.wrapping_add(1);
@@ -151,10 +167,7 @@ impl Digest {
     /// [`MixedKinds`] if the other is of another kind; this one is then unchanged.
     pub fn merge(&mut self, other: &Self) -> Result<(), MixedKinds> {
         if self.kind != other.kind {
-            return Err(MixedKinds {
-                into: self.kind,
-                from: other.kind,
-            });
+            return Err(MixedKinds { into: self.kind, from: other.kind });
         }
         self.count = self.count.wrapping_add(other.count);
         self.sum = self.sum.wrapping_add(other.sum);
@@ -190,21 +203,14 @@ impl FromStr for Digest {
     type Err = ParseDigestError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fault = |reason| ParseDigestError {
-            text: text.to_owned(),
-            reason,
-        };
-        let (kind, rest) = text
-            .split_once(':')
-            .ok_or_else(|| fault("it has no colon"))?;
+        let fault = |reason| ParseDigestError { text: text.to_owned(), reason };
+        let (kind, rest) = text.split_once(':').ok_or_else(|| fault("it has no colon"))?;
         let kind = match kind {
             "raw" => Kind::Raw,
             "pin" => Kind::Pin,
             _ => return Err(fault("it begins with neither raw: nor pin:")),
         };
-        let (count, sum) = rest
-            .split_once(':')
-            .ok_or_else(|| fault("it has no second colon"))?;
+        let (count, sum) = rest.split_once(':').ok_or_else(|| fault("it has no second colon"))?;
         let canonical_count = count.bytes().all(|byte| byte.is_ascii_digit())
             && (count == "0" || !count.starts_with('0'));
         let count = match count.parse() {

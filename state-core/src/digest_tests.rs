@@ -24,10 +24,7 @@ fn by_definition(key: &[u8], bytes: &[u8]) -> u128 {
 fn known_texts() {
     // Computed with another BLAKE3, lukechampine.com/blake3 1.4.1. They may never change:
     // manifests of years ago are compared with them.
-    assert_eq!(
-        Digest::new(Kind::Raw).to_string(),
-        "raw:0:00000000000000000000000000000000"
-    );
+    assert_eq!(Digest::new(Kind::Raw).to_string(), "raw:0:00000000000000000000000000000000");
     let mut digest = Digest::new(Kind::Pin);
     digest.add(b"key", b"value");
     assert_eq!(digest.to_string(), "pin:1:5801e7c67c0f8c901f571f26c39151a2");
@@ -53,11 +50,7 @@ fn a_row_twice_does_not_cancel_out() {
 
 #[test]
 fn sums_wrap() {
-    let mut digest = Digest {
-        kind: Kind::Raw,
-        count: 1,
-        sum: u128::MAX,
-    };
+    let mut digest = Digest { kind: Kind::Raw, count: 1, sum: u128::MAX };
     digest.add_row(Row(2));
     assert_eq!((digest.count, digest.sum), (2, 1));
 }
@@ -66,13 +59,7 @@ fn sums_wrap() {
 fn kinds_do_not_mix() {
     let mut raw = Digest::new(Kind::Raw);
     let refused = raw.merge(&of(Kind::Pin, &[(vec![1], vec![2])]));
-    assert_eq!(
-        refused,
-        Err(MixedKinds {
-            into: Kind::Raw,
-            from: Kind::Pin
-        })
-    );
+    assert_eq!(refused, Err(MixedKinds { into: Kind::Raw, from: Kind::Pin }));
     assert_eq!(raw, Digest::new(Kind::Raw));
 }
 
@@ -136,4 +123,25 @@ proptest! {
     fn no_panic(text in ".{0,60}") {
         let _ = text.parse::<Digest>();
     }
+}
+
+#[test]
+fn records_go_in_by_the_encoding_of_the_kind() {
+    let cid = &[1, 0x55, 0, 0];
+    let stored = b"\x10\x01\x32\x00"; // ipfs-cluster would write the CID too
+    let canonical = b"\x0a\x04\x01\x55\x00\x00\x10\x01\x32\x00";
+    for (kind, bytes) in [(Kind::Raw, &stored[..]), (Kind::Pin, canonical)] {
+        let mut digest = Digest::new(kind);
+        digest.add_record(cid, stored).unwrap();
+        assert_eq!(digest, of(kind, &[(cid.to_vec(), bytes.to_vec())]));
+        let mut by_view = Digest::new(kind);
+        by_view.add_pin(&PinView::new(cid, stored).unwrap());
+        assert_eq!(by_view, digest);
+    }
+    let mut pins = Digest::new(Kind::Pin);
+    assert!(pins.add_record(cid, b"\xff").is_err());
+    assert_eq!(pins, Digest::new(Kind::Pin));
+    let mut raw = Digest::new(Kind::Raw);
+    raw.add_record(b"no CID", b"\xff").unwrap();
+    assert_eq!(raw.count(), 1);
 }

@@ -28,7 +28,7 @@ func (g *Generator) plain() (api.Pin, error) {
 		PinOptions: api.PinOptions{
 			ReplicationFactorMin: 2,
 			ReplicationFactorMax: 3,
-			Name:                 fmt.Sprintf("dataset-%04d/file-%08d.car", g.rng.IntN(5000), g.made),
+			Name:                 fmt.Sprintf("file-%08d", g.made),
 			Metadata:             map[string]string{"tenant": fmt.Sprintf("org-%05d", g.rng.IntN(20000))},
 		},
 		Cid:         c,

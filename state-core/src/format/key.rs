@@ -4,13 +4,15 @@
 //! CIDv0 is its bare multihash), upper-case and without padding. A datastore key has a `/`
 //! before it, a snapshot has the bare text.
 //!
-//! Every CID has exactly one such text, the *canonical* one, and [`write`] gives no other.
+//! Every CID has exactly one such text, the *canonical* one, and [`write()`] gives no other.
 //! ipfs-cluster reads more than it writes: lower-case letters, line breaks in between and
 //! bits left over after the last byte. It then lists such a key as a second pin of the same
 //! CID which no other call finds. [`parse`] therefore takes the canonical text alone, and
 //! says of another spelling which CID it stands for.
 
 use std::fmt;
+
+use crate::pin::Cid;
 
 /// The alphabet of RFC 4648 §6.
 const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -48,8 +50,8 @@ pub enum KeyFault {
         /// The byte.
         byte: u8,
     },
-    /// Base32 of bytes that are no CID, for the reason given.
-    NotCid(&'static str),
+    /// Base32 of bytes that are no CID.
+    NotCid,
     /// ipfs-cluster reads a CID from it but would never write it so.
     OtherSpelling {
         /// The CID's one right text.
@@ -62,21 +64,14 @@ impl fmt::Display for KeyFault {
         match self {
             Self::Empty => f.write_str("empty, so it names no CID"),
             Self::Foreign { at, byte } if byte.is_ascii_graphic() => {
-                write!(
-                    f,
-                    "'{}' at index {at} is no base32 digit",
-                    char::from(*byte)
-                )
+                write!(f, "'{}' at index {at} is no base32 digit", char::from(*byte))
             }
             Self::Foreign { at, byte } => {
                 write!(f, "byte 0x{byte:02x} at index {at} is no base32 digit")
             }
-            Self::NotCid(reason) => write!(f, "base32 of bytes that are no CID: {reason}"),
+            Self::NotCid => f.write_str("base32 of bytes that are no CID"),
             Self::OtherSpelling { canonical } => {
-                write!(
-                    f,
-                    "not the canonical base32 of its CID, which is {canonical}"
-                )
+                write!(f, "not the canonical base32 of its CID, which is {canonical}")
             }
         }
     }
@@ -84,7 +79,7 @@ impl fmt::Display for KeyFault {
 
 impl std::error::Error for KeyFault {}
 
-/// How many characters [`write`] appends for a CID of `len` bytes.
+/// How many characters [`write()`] appends for a CID of `len` bytes.
 #[must_use]
 pub const fn text_len(len: usize) -> usize {
     len / 5 * 8 + (len % 5 * 8).div_ceil(5)
@@ -120,62 +115,32 @@ pub fn text(cid: &[u8]) -> String {
 /// Reads a canonical text and puts the CID's bytes into `cid`, replacing what it held.
 ///
 /// # Errors
-/// Says why the text is not the one that [`write`] gives for a CID; `cid` then holds
+/// Says why the text is not the one that [`write()`] gives for a CID; `cid` then holds
 /// nothing of use.
 pub fn parse(text: &[u8], cid: &mut Vec<u8>) -> Result<(), KeyFault> {
-    if !decode_canonical(text, cid) {
-        return Err(explain(text));
+    if decode_canonical(text, cid) && Cid::is_valid(cid) {
+        return Ok(());
     }
-    check_cid(cid).map_err(|reason| {
-        if cid.is_empty() {
-            KeyFault::Empty
-        } else {
-            KeyFault::NotCid(reason)
-        }
-    })
+    Err(explain(text))
 }
 
-/// Whether ipfs-cluster accepts `bytes` as a CID: go-cid 0.6.1, `Cast`.
-///
-/// Either the 34 bytes of a CIDv0 (SHA2-256) or version 1, a codec and one whole multihash of
-/// any function and length, in minimal unsigned varints of at most 63 bits, and nothing after.
-///
-/// # Errors
-/// Says which part is wrong.
-pub fn check_cid(bytes: &[u8]) -> Result<(), &'static str> {
-    if let [0x12, 0x20, _, ..] = bytes {
-        return match bytes.len() {
-            34 => Ok(()),
-            ..34 => Err("a CIDv0 that is cut short"),
-            _ => Err("bytes after the end of a CIDv0"),
-        };
-    }
-    let (version, rest) = varint(bytes).ok_or("its version is no varint")?;
-    if version != 1 {
-        return Err("its version is not 1");
-    }
-    let (_codec, rest) = varint(rest).ok_or("its codec is no varint")?;
-    let (_function, rest) = varint(rest).ok_or("its hash function is no varint")?;
-    let (length, digest) = varint(rest).ok_or("its hash length is no varint")?;
-    match u64::try_from(digest.len()) {
-        Ok(found) if found == length => Ok(()),
-        Ok(found) if found > length => Err("bytes after its end"),
-        _ => Err("its hash is cut short"),
-    }
-}
-
-/// A minimal unsigned varint of at most 63 bits (multiformats unsigned-varint) and what
-/// follows it.
-fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
-    let mut value = 0;
-    for (index, &byte) in bytes.iter().enumerate().take(9) {
-        value |= u64::from(byte & 0x7f) << (7 * index);
-        if byte < 0x80 {
-            let minimal = byte != 0 || index == 0;
-            return minimal.then(|| (value, bytes.get(index + 1..).unwrap_or_default()));
+/// The only part of a text that ipfs-cluster would take for a path (go-datastore, `NewKey`):
+/// without empty parts and `.`, and with `..` taking away the part before it. `None` if there
+/// is none left, or more than one.
+#[must_use]
+pub fn only_part(text: &[u8]) -> Option<&[u8]> {
+    let mut parts = Vec::new();
+    for part in text.split(|byte| *byte == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => drop(parts.pop()),
+            _ => parts.push(part),
         }
     }
-    None
+    match parts[..] {
+        [part] => Some(part),
+        _ => None,
+    }
 }
 
 /// The eight characters of five bytes: spread over the bytes of a word, then turned into
@@ -242,18 +207,14 @@ fn decode_canonical(text: &[u8], out: &mut Vec<u8>) -> bool {
     left_over.iter().all(|byte| *byte == 0)
 }
 
-/// Why a text that is not canonical base32 cannot be a key: reads it as ipfs-cluster would.
+/// Why a text cannot be a key: reads it as ipfs-cluster would.
 #[cold]
 fn explain(text: &[u8]) -> KeyFault {
     match decode_tolerant(text) {
+        _ if text.is_empty() => KeyFault::Empty,
         Err(fault) => fault,
-        Ok(bytes) if bytes.is_empty() => KeyFault::NotCid("too short"),
-        Ok(bytes) => match check_cid(&bytes) {
-            Err(reason) => KeyFault::NotCid(reason),
-            Ok(()) => KeyFault::OtherSpelling {
-                canonical: self::text(&bytes),
-            },
-        },
+        Ok(cid) if Cid::is_valid(&cid) => KeyFault::OtherSpelling { canonical: self::text(&cid) },
+        Ok(_) => KeyFault::NotCid,
     }
 }
 

@@ -6,6 +6,9 @@
 //! threads, so the same code serves a file, a pipe, a socket and a test.
 
 pub mod key;
+pub mod manifest;
+pub mod ndjson;
+pub mod raft;
 pub mod snapshot;
 
 use std::borrow::Cow;

@@ -105,10 +105,10 @@ async fn attempts_and_elapsed_time_are_bounded_and_told() {
 #[tokio::test(start_paused = true)]
 async fn the_budget_stops_a_storm_and_fills_again() {
     let budget = Arc::new(RetryBudget::new(0.0, 1.0, 2.0));
-    let options = RetryOptions::new().with_attempts(10).with_budget(Arc::clone(&budget)).with_pauses(
-        Duration::from_nanos(1),
-        Duration::from_nanos(1),
-    );
+    let options = RetryOptions::new()
+        .with_attempts(10)
+        .with_budget(Arc::clone(&budget))
+        .with_pauses(Duration::from_nanos(1), Duration::from_nanos(1));
     let policy = retry(options);
     let always = || (0..20).map(|_| error(ErrorKind::Unavailable, Outcome::NotApplied));
     let script = Script::new(always());

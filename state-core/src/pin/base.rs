@@ -33,13 +33,28 @@ const fn values(alphabet: &[u8; 32]) -> [u8; 256] {
     table
 }
 
+/// Two characters for each ten bits.
+static BASE32_PAIRS: [[u8; 2]; 1024] = pairs();
+
+#[expect(clippy::indexing_slicing, reason = "runs at compile time only")]
+const fn pairs() -> [[u8; 2]; 1024] {
+    let mut table = [[0; 2]; 1024];
+    let mut bits = 0;
+    while bits < 1024 {
+        table[bits] = [BASE32_LOWER[bits >> 5], BASE32_LOWER[bits & 31]];
+        bits += 1;
+    }
+    table
+}
+
 /// Appends the lower-case, unpadded base32 text of `bytes`.
 pub(crate) fn push_base32(bytes: &[u8], out: &mut Vec<u8>) {
     let (groups, rest) = bytes.as_chunks::<5>();
-    out.reserve(groups.len() * 8 + 8);
-    for &[a, b, c, d, e] in groups {
-        let bits = u64::from_be_bytes([0, 0, 0, a, b, c, d, e]);
-        out.extend_from_slice(&base32_group(bits));
+    let start = out.len();
+    out.resize(start + groups.len() * 8, 0);
+    let (to, _) = out.get_mut(start..).unwrap_or_default().as_chunks_mut::<8>();
+    for (to, &[a, b, c, d, e]) in to.iter_mut().zip(groups) {
+        *to = base32_group(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]));
     }
     if !rest.is_empty() {
         let mut group = [0; 8];
@@ -47,17 +62,20 @@ pub(crate) fn push_base32(bytes: &[u8], out: &mut Vec<u8>) {
             *to = *from;
         }
         let text = base32_group(u64::from_be_bytes(group));
-        out.extend(text.iter().take((rest.len() * 8).div_ceil(5)));
+        out.extend_from_slice(text.get(..(rest.len() * 8).div_ceil(5)).unwrap_or_default());
     }
 }
 
 /// Eight characters for the low 40 bits.
+#[inline]
 fn base32_group(bits: u64) -> [u8; 8] {
-    std::array::from_fn(|index| {
-        let value = (bits >> (35 - 5 * index)) & 31;
-        // The index is below 32; the fallback is never taken and costs nothing.
-        BASE32_LOWER.get(value as usize).copied().unwrap_or(b'a')
-    })
+    // The index is below 1024; the fallback is never taken and costs nothing.
+    let pair = |shift: u32| {
+        let index = (bits >> shift) & 1023;
+        BASE32_PAIRS.get(index as usize).copied().unwrap_or_default()
+    };
+    let ([a, b], [c, d], [e, f], [g, h]) = (pair(30), pair(20), pair(10), pair(0));
+    [a, b, c, d, e, f, g, h]
 }
 
 /// Appends what a base32 text of either case stands for; `None` if it is not one.
@@ -93,10 +111,7 @@ fn unpadded_with_breaks(text: &[u8], table: &[u8; 256], out: &mut Vec<u8>) -> Op
 }
 
 fn without_breaks(text: &[u8]) -> Vec<u8> {
-    text.iter()
-        .copied()
-        .filter(|c| !matches!(c, b'\r' | b'\n'))
-        .collect()
+    text.iter().copied().filter(|c| !matches!(c, b'\r' | b'\n')).collect()
 }
 
 /// The 40 bits of eight characters.
@@ -113,11 +128,7 @@ fn group_bits(group: &[u8; 8], table: &[u8; 256]) -> Option<u64> {
 
 /// Whole bytes of the last, short group. One, three or six characters give nothing.
 fn last_group(rest: &[u8], table: &[u8; 256], out: &mut Vec<u8>) -> Option<()> {
-    let zero = if table == &BASE32HEX_VALUES {
-        b'0'
-    } else {
-        b'a'
-    };
+    let zero = if table == &BASE32HEX_VALUES { b'0' } else { b'a' };
     let mut group = [zero; 8];
     for (to, from) in group.iter_mut().zip(rest) {
         *to = *from;
@@ -185,10 +196,7 @@ pub(crate) fn decode_i2p_base64(text: &[u8]) -> Option<Vec<u8>> {
 
 /// I2P's base64, padded.
 pub(crate) fn i2p_base64(bytes: &[u8]) -> String {
-    BASE64_I2P_PADDED
-        .as_ref()
-        .map(|encoding| encoding.encode(bytes))
-        .unwrap_or_default()
+    BASE64_I2P_PADDED.as_ref().map(|encoding| encoding.encode(bytes)).unwrap_or_default()
 }
 
 /// Decodes a base58 text with Bitcoin's alphabet; empty text is none.
@@ -217,14 +225,13 @@ pub(crate) fn decode_multibase(text: &[u8], out: &mut Vec<u8>) -> Option<()> {
         0 => body.to_vec(),
         b'0' => decode_base2(body)?,
         b'f' | b'F' => HEXLOWER_PERMISSIVE.decode(body).ok()?,
-        b'k' | b'K' if !body.is_empty() => Base::Base36Lower
-            .decode(std::str::from_utf8(body).ok()?.to_ascii_lowercase())
-            .ok()?,
+        b'k' | b'K' if !body.is_empty() => {
+            Base::Base36Lower.decode(std::str::from_utf8(body).ok()?.to_ascii_lowercase()).ok()?
+        }
         b'z' => decode_base58(body)?,
-        b'Z' if !body.is_empty() => bs58::decode(body)
-            .with_alphabet(bs58::Alphabet::FLICKR)
-            .into_vec()
-            .ok()?,
+        b'Z' if !body.is_empty() => {
+            bs58::decode(body).with_alphabet(bs58::Alphabet::FLICKR).into_vec().ok()?
+        }
         b'm' => whole(&BASE64_PLAIN)?,
         b'M' => whole(&BASE64_PADDED)?,
         b'u' => whole(&BASE64_URL_PLAIN)?,
@@ -265,9 +272,7 @@ mod tests {
 
     #[test]
     fn base32_comes_back_at_every_length() {
-        let bytes: Vec<u8> = (0..64u8)
-            .map(|n| n.wrapping_mul(37).wrapping_add(5))
-            .collect();
+        let bytes: Vec<u8> = (0..64u8).map(|n| n.wrapping_mul(37).wrapping_add(5)).collect();
         for length in 0..bytes.len() {
             let mut text = vec![b'b'];
             push_base32(&bytes[..length], &mut text);
@@ -286,6 +291,9 @@ mod tests {
         assert_eq!(decoded("bmfrgh"), Some(b"abc".to_vec()), "spare bits");
         assert_eq!(decoded("bmfrggm"), Some(vec![]), "six give nothing");
         assert_eq!(decoded("bmfrg1"), None);
+        assert_eq!(decoded("mYWJ"), Some(b"ab".to_vec()), "base64, spare bits");
+        assert_eq!(decoded("mY\nWI"), Some(b"ab".to_vec()), "and line breaks");
+        assert_eq!(decoded("MYWI"), None, "padding is not optional");
         assert_eq!(decoded("cmfrgg==="), Some(b"abc".to_vec()));
         assert_eq!(decoded("cmfrgg"), None, "padding is not optional");
         assert_eq!(decoded("cmfrgg=="), None);

@@ -58,9 +58,7 @@ impl Cid {
 
     /// The multihash within.
     pub fn hash(&self) -> &[u8] {
-        multi::cid(&self.0)
-            .and_then(|parts| self.0.get(parts.hash_at..))
-            .unwrap_or_default()
+        multi::cid(&self.0).and_then(|parts| self.0.get(parts.hash_at..)).unwrap_or_default()
     }
 }
 

@@ -9,12 +9,7 @@ pub(crate) fn fault(
     field: impl Into<Cow<'static, str>>,
     reason: impl Into<Cow<'static, str>>,
 ) -> Fault {
-    Fault {
-        field: field.into(),
-        reason: reason.into(),
-        offset: None,
-        recoverable: true,
-    }
+    Fault { field: field.into(), reason: reason.into(), offset: None, recoverable: true }
 }
 
 /// The name of one element of a list field: `allocations[2]`.

@@ -84,11 +84,7 @@ pub enum PinMode {
 impl PinMode {
     /// The mode of a depth.
     pub fn from_depth(max_depth: i32) -> Self {
-        if max_depth == 0 {
-            Self::Direct
-        } else {
-            Self::Recursive
-        }
+        if max_depth == 0 { Self::Direct } else { Self::Recursive }
     }
 
     /// The depth of a mode.
@@ -252,13 +248,9 @@ mod tests {
 
     #[test]
     fn types_have_the_numbers_and_names_of_go() {
-        for (number, name) in [
-            (0, "bad-type"),
-            (1, "pin"),
-            (2, "meta-pin"),
-            (3, "clusterdag-pin"),
-            (4, "shard-pin"),
-        ] {
+        for (number, name) in
+            [(0, "bad-type"), (1, "pin"), (2, "meta-pin"), (3, "clusterdag-pin"), (4, "shard-pin")]
+        {
             let pin_type = PinType::from_stored(number);
             assert_eq!(pin_type.name(), name);
             assert_eq!(PinType::from_name(name), Some(pin_type));

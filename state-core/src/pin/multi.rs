@@ -20,7 +20,15 @@ pub(crate) const SHA2_256: u64 = 0x12;
 /// Reads an unsigned varint: at most 63 bits, in the shortest form only.
 ///
 /// Returns the value and the number of bytes it takes.
+#[inline]
 pub(crate) fn uvarint(bytes: &[u8]) -> Option<(u64, usize)> {
+    match bytes {
+        [byte, ..] if *byte < 0x80 => Some((u64::from(*byte), 1)),
+        _ => long_uvarint(bytes),
+    }
+}
+
+fn long_uvarint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().take(9).enumerate() {
         if byte < 0x80 {
@@ -86,22 +94,14 @@ pub(crate) struct CidParts {
 /// Reads a binary CID that takes up all of `bytes`.
 pub(crate) fn cid(bytes: &[u8]) -> Option<CidParts> {
     if let [0x12, 0x20, _, ..] = bytes {
-        return (bytes.len() == 34).then_some(CidParts {
-            version: 0,
-            codec: DAG_PB,
-            hash_at: 0,
-        });
+        return (bytes.len() == 34).then_some(CidParts { version: 0, codec: DAG_PB, hash_at: 0 });
     }
     let (1, version_len) = uvarint(bytes)? else {
         return None;
     };
     let (codec, codec_len) = uvarint(bytes.get(version_len..)?)?;
     let hash_at = version_len + codec_len;
-    is_multihash(bytes.get(hash_at..)?).then_some(CidParts {
-        version: 1,
-        codec,
-        hash_at,
-    })
+    is_multihash(bytes.get(hash_at..)?).then_some(CidParts { version: 1, codec, hash_at })
 }
 
 #[cfg(test)]

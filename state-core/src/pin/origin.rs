@@ -36,30 +36,15 @@ struct Protocol {
 }
 
 const fn flag(name: &'static str, code: u64) -> Protocol {
-    Protocol {
-        name,
-        code,
-        size: Size::Fixed(0),
-        kind: Kind::Nothing,
-    }
+    Protocol { name, code, size: Size::Fixed(0), kind: Kind::Nothing }
 }
 
 const fn fixed(name: &'static str, code: u64, bytes: usize, kind: Kind) -> Protocol {
-    Protocol {
-        name,
-        code,
-        size: Size::Fixed(bytes),
-        kind,
-    }
+    Protocol { name, code, size: Size::Fixed(bytes), kind }
 }
 
 const fn prefixed(name: &'static str, code: u64, kind: Kind) -> Protocol {
-    Protocol {
-        name,
-        code,
-        size: Size::Prefixed,
-        kind,
-    }
+    Protocol { name, code, size: Size::Prefixed, kind }
 }
 
 /// The multiaddr protocols that ipfs-cluster v1.1.6 knows, the common ones first.
@@ -110,9 +95,7 @@ fn by_code(code: u64) -> Option<&'static Protocol> {
 
 fn by_name(name: &[u8]) -> Option<&'static Protocol> {
     let name = if name == b"ipfs" { b"p2p" } else { name };
-    PROTOCOLS
-        .iter()
-        .find(|protocol| protocol.name.as_bytes() == name)
+    PROTOCOLS.iter().find(|protocol| protocol.name.as_bytes() == name)
 }
 
 /// Splits off the first component: its protocol, its value, and what follows.

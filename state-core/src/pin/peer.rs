@@ -103,8 +103,17 @@ struct Set {
 
 #[derive(Default)]
 struct Entry {
+    /// Tells most strings apart without a look at them.
+    tail: u64,
     from: Box<[u8]>,
     to: Box<[u8]>,
+}
+
+impl Entry {
+    #[inline]
+    fn is(&self, tail: u64, from: &[u8]) -> bool {
+        self.tail == tail && !self.from.is_empty() && *self.from == *from
+    }
 }
 
 /// Longer strings are converted each time: no peer ID in use comes near it.
@@ -113,9 +122,15 @@ const LONGEST: usize = 128;
 impl ByteCache {
     /// An empty cache.
     pub(crate) fn new() -> Self {
-        Self {
-            sets: Box::new(std::array::from_fn(|_| Set::default())),
-        }
+        Self { sets: Box::new(std::array::from_fn(|_| Set::default())) }
+    }
+
+    /// What `from` was turned into before.
+    pub(crate) fn get(&self, from: &[u8]) -> Option<&[u8]> {
+        let tail = tail(from);
+        let set = self.sets.get(slot(tail))?;
+        let found = set.entries.iter().find(|entry| entry.is(tail, from));
+        found.map(|entry| &*entry.to)
     }
 
     /// What `from` was turned into before, or else what `convert` turns it into now.
@@ -125,11 +140,9 @@ impl ByteCache {
         from: &[u8],
         convert: impl FnOnce(&[u8]) -> Option<Vec<u8>>,
     ) -> Option<&'a [u8]> {
-        let set = self.sets.get_mut(slot(from))?;
-        let found = set
-            .entries
-            .iter()
-            .position(|entry| !entry.from.is_empty() && *entry.from == *from);
+        let tail = tail(from);
+        let set = self.sets.get_mut(slot(tail))?;
+        let found = set.entries.iter().position(|entry| entry.is(tail, from));
         let place = match found {
             Some(place) => place,
             None => {
@@ -137,10 +150,7 @@ impl ByteCache {
                 let place = set.next;
                 set.next = (place + 1) % WAYS;
                 let keep = if from.len() <= LONGEST { from } else { &[] };
-                *set.entries.get_mut(place)? = Entry {
-                    from: keep.into(),
-                    to: to.into(),
-                };
+                *set.entries.get_mut(place)? = Entry { tail, from: keep.into(), to: to.into() };
                 place
             }
         };
@@ -148,11 +158,12 @@ impl ByteCache {
     }
 }
 
-/// Peer IDs differ in their last bytes, in binary and in text.
-fn slot(from: &[u8]) -> usize {
-    let tail = from
-        .last_chunk::<8>()
-        .map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail));
+/// The last bytes, in which peer IDs differ, in binary and in text.
+fn tail(from: &[u8]) -> u64 {
+    from.last_chunk::<8>().map_or(from.len() as u64, |tail| u64::from_le_bytes(*tail))
+}
+
+fn slot(tail: u64) -> usize {
     (tail.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 57) as usize
 }
 
@@ -196,6 +207,8 @@ mod tests {
                 let from = n.to_string();
                 let to = cache.get_or(from.as_bytes(), twice).unwrap();
                 assert_eq!(to, [from.as_bytes(), from.as_bytes()].concat(), "{round}");
+                assert_eq!(cache.get(from.as_bytes()), twice(from.as_bytes()).as_deref());
+                assert_eq!(cache.get(format!("-{n}").as_bytes()), None);
             }
         }
         assert_eq!(cache.get_or(b"", twice), Some(&b""[..]));

@@ -57,11 +57,7 @@ fn push_optional(number: u8, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 fn optional_len(bytes: &[u8]) -> usize {
-    if bytes.is_empty() {
-        0
-    } else {
-        bytes_len(bytes.len())
-    }
+    if bytes.is_empty() { 0 } else { bytes_len(bytes.len()) }
 }
 
 impl Parts<'_> {

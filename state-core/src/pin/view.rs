@@ -46,6 +46,8 @@ struct Options<'a> {
     last_key: Option<&'a str>,
     /// Entries of the map that older versions wrote.
     map_entries: u32,
+    /// Whether there is a field of the map's number, be it an entry or not.
+    map_seen: bool,
     /// Whether the sorted entries are out of order or name a key twice.
     unsorted: bool,
 }
@@ -74,12 +76,7 @@ const ORIGINS: u32 = 9;
 const SORTED_METADATA: u32 = 10;
 
 fn malformed(field: &'static str) -> impl Fn(Malformed) -> Fault {
-    move |Malformed| {
-        fault(
-            field,
-            "the bytes are no protocol buffer, or they are cut short",
-        )
-    }
+    move |Malformed| fault(field, "the bytes are no protocol buffer, or they are cut short")
 }
 
 fn text<'a>(field: &'static str, bytes: &'a [u8]) -> Result<&'a str, Fault> {
@@ -114,9 +111,12 @@ impl<'a> Options<'a> {
                 (2, Value::Varint(n)) => self.replication_factor_max = sint32(n),
                 (3, Value::Bytes(bytes)) => self.name = text("name", bytes)?,
                 (4, Value::Varint(n)) => self.shard_size = n,
-                (METADATA_MAP, Value::Bytes(bytes)) => {
-                    entry(bytes)?;
-                    self.map_entries += 1;
+                (METADATA_MAP, content) => {
+                    self.map_seen = true;
+                    if let Value::Bytes(bytes) = content {
+                        entry(bytes)?;
+                        self.map_entries += 1;
+                    }
                 }
                 (7, Value::Bytes(bytes)) => self.pin_update = bytes,
                 (8, Value::Varint(n)) => self.expire_at = n,
@@ -289,27 +289,23 @@ impl<'a> PinView<'a> {
             return Metadata(Order::Stored(entries));
         }
         // An entry of the sorted list takes precedence over one of the map.
-        let map = Repeated {
-            from: &[],
-            count: self.options.map_entries,
-        };
-        let map = Occurrences {
-            outer: Fields::new(self.value),
-            ..self.in_options(map, METADATA_MAP)
-        };
-        let merged: BTreeMap<_, _> = map
-            .chain(entries)
-            .filter_map(|bytes| entry(bytes).ok())
-            .collect();
+        let map = Repeated { from: &[], count: self.options.map_entries };
+        let map =
+            Occurrences { outer: Fields::new(self.value), ..self.in_options(map, METADATA_MAP) };
+        let merged: BTreeMap<_, _> =
+            map.chain(entries).filter_map(|bytes| entry(bytes).ok()).collect();
         Metadata(Order::Merged(merged.into_iter()))
     }
 
+    /// Whether Go reads an empty map where there is no metadata, and not none: so it does
+    /// after a field of the map's number that is no entry. Only JSON shows the difference.
+    pub(crate) fn has_metadata_map(&self) -> bool {
+        self.options.map_seen
+    }
+
     fn in_options(&self, fields: Repeated<'a>, number: u32) -> Occurrences<'a> {
-        let (outer, inner) = if self.options.parts > 1 {
-            (self.value, &[][..])
-        } else {
-            (&[][..], fields.from)
-        };
+        let (outer, inner) =
+            if self.options.parts > 1 { (self.value, &[][..]) } else { (&[][..], fields.from) };
         Occurrences {
             outer: Fields::new(outer),
             inner: Fields::new(inner),

@@ -20,6 +20,7 @@
 mod batch;
 mod filter;
 mod list;
+mod snapshot;
 
 use std::sync::Arc;
 

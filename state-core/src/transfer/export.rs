@@ -78,7 +78,6 @@ pub enum ExportEnd {
 
 /// What an export did. Never discarded unread: a failure stands only in `end`.
 #[derive(Clone, Debug)]
-#[must_use]
 #[non_exhaustive]
 pub struct ExportReport {
     /// Pins written.
@@ -116,6 +115,7 @@ struct Block {
 
 /// Writes the records of a namespace, in its own order. `encoder` makes an encoder for each
 /// thread. The writer is flushed, not closed.
+#[must_use = "a failure stands only in the report"]
 pub async fn export<W>(
     namespace: &dyn Namespace,
     encoder: impl Fn() -> Box<dyn Encoder>,

@@ -83,7 +83,6 @@ pub enum ImportEnd {
 
 /// What an import did. Never discarded unread: a failure stands only in `end`.
 #[derive(Clone, Debug)]
-#[must_use]
 #[non_exhaustive]
 pub struct ImportReport {
     /// Entries read, good and bad.
@@ -155,6 +154,7 @@ fn refusal(entry: &Entry) -> Error {
 }
 
 /// Reads the whole input without storing anything: what an import of it would meet.
+#[must_use = "a failure stands only in the report"]
 pub async fn check<R>(
     reader: R,
     decoder: Box<dyn Decoder>,
@@ -177,6 +177,7 @@ where
 ///
 /// Ends with the report also when it fails: what is in is in, and the report says how much.
 /// No barrier beyond the store's own acknowledgement: call [`sync`](crate::Store::sync).
+#[must_use = "a failure stands only in the report"]
 pub async fn import<R>(
     namespace: Arc<dyn Namespace>,
     clock: &Clock,
@@ -217,15 +218,23 @@ struct Sink<'a> {
     clock: &'a Clock,
     /// The batch that is being filled.
     open: Vec<(Key, bytes::Bytes)>,
-    /// The keys of the open batch and of those under way. Two writes of one key are never
-    /// under way at once, so that the later one wins in every store.
-    keys: HashSet<Key>,
+    /// Fingerprints of the keys of the open batch and of those under way. Two writes of one
+    /// key are never under way at once, so that the later one wins in every store; two keys
+    /// of one fingerprint only wait for each other without need.
+    keys: HashSet<u64>,
     in_flight: VecDeque<Flight>,
 }
 
 struct Flight {
-    keys: Vec<Key>,
+    keys: Vec<u64>,
     outcome: tokio::task::JoinHandle<Result<BatchOutcome>>,
+}
+
+/// The last bytes of a key: of a CID, bytes of a digest, as good as random.
+fn fingerprint(key: &Key) -> u64 {
+    let bytes = key.as_bytes();
+    let tail = bytes.get(bytes.len().saturating_sub(8)..).unwrap_or_default();
+    tail.iter().fold(bytes.len() as u64, |print, &byte| print << 8 | u64::from(byte))
 }
 
 /// Why a run ends before its input does.
@@ -245,8 +254,17 @@ impl Run<'_> {
         &mut self,
         groups: &mut mpsc::Receiver<Result<Group>>,
     ) -> std::result::Result<(), Ended> {
+        let stop = self.options.stop.clone();
         loop {
-            let group = match groups.recv().await {
+            let group = tokio::select! {
+                biased;
+                () = stop.stopped() => {
+                    self.flush().await?;
+                    return Err(Ended);
+                }
+                group = groups.recv() => group,
+            };
+            let group = match group {
                 Some(Ok(group)) => group,
                 Some(Err(error)) => return self.fail(error).await,
                 None => {
@@ -307,13 +325,14 @@ impl Run<'_> {
             self.report.stored += 1;
             return Ok(());
         };
-        if sink.keys.contains(&key) {
+        let fingerprint = fingerprint(&key);
+        if sink.keys.contains(&fingerprint) {
             self.flush().await?;
             while self.land().await {}
             self.check_failed()?;
         }
         let Some(sink) = &mut self.sink else { return Ok(()) };
-        sink.keys.insert(key.clone());
+        sink.keys.insert(fingerprint);
         sink.open.push((key, value));
         if sink.open.len() >= self.options.batch {
             self.flush().await?;
@@ -337,7 +356,7 @@ impl Run<'_> {
             Ok(first) => first,
             Err(error) => return self.fail(error).await,
         };
-        let keys = pins.iter().map(|(key, _)| key.clone()).collect();
+        let keys = pins.iter().map(|(key, _)| fingerprint(key)).collect();
         let batch: Vec<BatchItem> = pins
             .into_iter()
             .zip(first.micros()..)

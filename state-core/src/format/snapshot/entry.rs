@@ -14,11 +14,7 @@ pub(super) enum Stop {
     /// The bytes end within the entry, which is at least `need` bytes long.
     Short { need: usize },
     /// ipfs-cluster's codec gives up here too.
-    Malformed {
-        at: usize,
-        field: &'static str,
-        reason: &'static str,
-    },
+    Malformed { at: usize, field: &'static str, reason: &'static str },
 }
 
 /// How an entry differs from the one layout that ipfs-cluster writes.
@@ -78,11 +74,7 @@ fn split_raw(input: &[u8]) -> Option<(&[u8], &[u8])> {
 /// in any header or as an array of small numbers, fields in any order, repeated, unknown,
 /// missing or nil.
 pub(super) fn parse_any(input: &[u8]) -> Result<Parsed<'_>, Stop> {
-    let mut reader = Reader {
-        input,
-        at: 0,
-        oddities: Vec::new(),
-    };
+    let mut reader = Reader { input, at: 0, oddities: Vec::new() };
     let (mut key, mut value) = (None, None);
     let head = reader.byte()?;
     match head {
@@ -122,11 +114,7 @@ pub(super) fn parse_any(input: &[u8]) -> Result<Parsed<'_>, Stop> {
         0xc0 => reader.note(Oddity::Layout, 0),
         _ => {
             let reason = "begins with neither a map nor an array";
-            return Err(Stop::Malformed {
-                at: 0,
-                field: ENTRY,
-                reason,
-            });
+            return Err(Stop::Malformed { at: 0, field: ENTRY, reason });
         }
     }
     let value = value.flatten().unwrap_or_else(|| {
@@ -134,20 +122,11 @@ pub(super) fn parse_any(input: &[u8]) -> Result<Parsed<'_>, Stop> {
         Cow::Borrowed(&[][..])
     });
     let key = key.flatten().unwrap_or_default();
-    let Reader {
-        at: len,
-        mut oddities,
-        ..
-    } = reader;
+    let Reader { at: len, mut oddities, .. } = reader;
     if oddities.is_empty() && parse_written(input).is_none() {
         oddities.push((Oddity::Layout, 0));
     }
-    Ok(Parsed {
-        key,
-        value,
-        len,
-        oddities,
-    })
+    Ok(Parsed { key, value, len, oddities })
 }
 
 struct Reader<'a> {
@@ -164,9 +143,7 @@ impl<'a> Reader<'a> {
     }
 
     fn take(&mut self, len: u64) -> Result<&'a [u8], Stop> {
-        let end = usize::try_from(len)
-            .ok()
-            .and_then(|len| self.at.checked_add(len));
+        let end = usize::try_from(len).ok().and_then(|len| self.at.checked_add(len));
         let need = end.unwrap_or(usize::MAX);
         let taken = self.input.get(self.at..need).ok_or(Stop::Short { need })?;
         self.at = need;
@@ -179,10 +156,7 @@ impl<'a> Reader<'a> {
 
     /// A big-endian number of `width` bytes, at most 8.
     fn number(&mut self, width: u64) -> Result<u64, Stop> {
-        Ok(self
-            .take(width)?
-            .iter()
-            .fold(0, |number, byte| (number << 8) | u64::from(*byte)))
+        Ok(self.take(width)?.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte)))
     }
 
     /// How many items the container with this first byte has: pairs in a map.
@@ -247,9 +221,7 @@ impl<'a> Reader<'a> {
         let mut bytes = Vec::new();
         for _ in 0..count {
             let at = self.at;
-            let Some(byte) = self
-                .small_number()?
-                .and_then(|number| u8::try_from(number).ok())
+            let Some(byte) = self.small_number()?.and_then(|number| u8::try_from(number).ok())
             else {
                 let reason = "is an array of something else than numbers from 0 to 255";
                 return Err(Stop::Malformed { at, field, reason });
@@ -266,9 +238,7 @@ impl<'a> Reader<'a> {
         Ok(match head {
             0x00..=0x7f => Some(u64::from(head)),
             0xc0 => Some(0),
-            0xca => whole(f64::from(f32::from_bits(
-                u32::try_from(self.number(4)?).unwrap_or(0),
-            ))),
+            0xca => whole(f64::from(f32::from_bits(u32::try_from(self.number(4)?).unwrap_or(0)))),
             0xcb => whole(f64::from_bits(self.number(8)?)),
             0xcc => Some(self.number(1)?),
             0xcd => Some(self.number(2)?),
@@ -303,11 +273,7 @@ impl<'a> Reader<'a> {
             0xa0..=0xbf => u64::from(head & 0x1f),
             0xc1 => {
                 let reason = "has the byte 0xc1, which begins no msgpack value";
-                return Err(Stop::Malformed {
-                    at,
-                    field: ENTRY,
-                    reason,
-                });
+                return Err(Stop::Malformed { at, field: ENTRY, reason });
             }
             0xc4 | 0xd9 => self.number(1)?,
             0xc5 | 0xda => self.number(2)?,

@@ -17,7 +17,8 @@
 //! values that are no pins. It counts these, and tells the three things apart that
 //! ipfs-cluster does not:
 //! - a key that is not the canonical text of a CID is a fault, here too: no pin can be found
-//!   under it;
+//!   under it. (One that only has path separators around it is the same key to ipfs-cluster,
+//!   and is let through);
 //! - an entry that the codec gives up on is a fault that ends the reading;
 //! - a last entry that is cut short, which ipfs-cluster drops in silence, is a fault that
 //!   comes *with* a note in [`Entry::let_through`]: it is to be counted, not refused.
@@ -29,6 +30,7 @@ use bytes::Bytes;
 use self::entry::{ENTRY, KEY, Oddity, Parsed, Stop, VALUE, parse_any, parse_written};
 use super::key::{self, KeyFault};
 use super::{Decoder, Encoder, Entry, Fault, Leniency, Position};
+use crate::pin::PinView;
 
 /// The longest entry that is read, in bytes. A longer one is refused before its bytes are
 /// kept: no store would take it.
@@ -42,6 +44,8 @@ pub const UNKNOWN_FIELD: &str = "unknown field";
 pub const REPEATED_FIELD: &str = "repeated field";
 /// In [`Entry::let_through`]: no value, or nil; stored as an empty one.
 pub const NO_VALUE: &str = "entry without a value";
+/// In [`Entry::let_through`]: a key with path separators, which ipfs-cluster takes away.
+pub const PATH_KEY: &str = "key written as a path";
 /// In [`Entry::let_through`]: a value that is no pin, stored all the same.
 pub const UNDECODABLE: &str = "value that is no pin";
 /// In [`Entry::let_through`]: a last entry that is cut short; nothing is stored of it.
@@ -77,18 +81,8 @@ impl SnapshotDecoder {
     /// A reader at the start of a snapshot.
     #[must_use]
     pub fn new(leniency: Leniency) -> Self {
-        let at = Position {
-            ordinal: 1,
-            line: 0,
-            offset: 0,
-        };
-        Self {
-            leniency,
-            at,
-            need: 1,
-            state: State::Reading,
-            cid: Vec::with_capacity(64),
-        }
+        let at = Position { ordinal: 1, line: 0, offset: 0 };
+        Self { leniency, at, need: 1, state: State::Reading, cid: Vec::with_capacity(64) }
     }
 
     /// The entry at the start of `input`, and its length.
@@ -96,12 +90,7 @@ impl SnapshotDecoder {
         if let Some((key, value, len)) = parse_written(input) {
             return Ok((self.check(input, key, value, len, &[]), len));
         }
-        let Parsed {
-            key,
-            value,
-            len,
-            oddities,
-        } = parse_any(input)?;
+        let Parsed { key, value, len, oddities } = parse_any(input)?;
         Ok((self.check(input, &key, &value, len, &oddities), len))
     }
 
@@ -118,58 +107,52 @@ impl SnapshotDecoder {
         let mut let_through = Vec::new();
         let body = match oddities.first() {
             Some((oddity, at)) if strict => Err(self.oddity_fault(*oddity, *at)),
-            _ => key::parse(key, &mut self.cid).map_err(|fault| key_fault(&fault)),
+            _ => match key::parse(key, &mut self.cid) {
+                Err(fault) if strict || !self.is_path(key) => Err(key_fault(&fault)),
+                Err(_) => {
+                    let_through.push(PATH_KEY);
+                    Ok(())
+                }
+                Ok(()) => Ok(()),
+            },
         };
         let body = body.and_then(|()| {
             let_through.extend(oddities.iter().map(|(oddity, _)| note(*oddity)));
-            match validate(&self.cid, value) {
-                Err(fault) if strict => Err(Fault {
-                    recoverable: true,
-                    offset: None,
-                    ..fault
-                }),
+            match PinView::new(&self.cid, value) {
+                Err(fault) if strict => Err(fault),
                 Err(_) => {
                     let_through.push(UNDECODABLE);
                     Ok(())
                 }
-                Ok(()) => Ok(()),
+                Ok(_) => Ok(()),
             }
         });
         let raw = match body {
             Ok(()) => Bytes::new(),
             Err(_) => Bytes::copy_from_slice(input.get(..len).unwrap_or(input)),
         };
-        let body = body.map(|()| {
-            (
-                Bytes::copy_from_slice(&self.cid),
-                Bytes::copy_from_slice(value),
-            )
-        });
-        Entry {
-            at: self.at,
-            body,
-            raw,
-            let_through,
-        }
+        let body =
+            body.map(|()| (Bytes::copy_from_slice(&self.cid), Bytes::copy_from_slice(value)));
+        Entry { at: self.at, body, raw, let_through }
+    }
+
+    /// Whether the key is the path of a canonical text; if so, puts the CID in its place.
+    fn is_path(&mut self, key: &[u8]) -> bool {
+        let part = key::only_part(key);
+        part.is_some_and(|part| key::parse(part, &mut self.cid).is_ok())
     }
 
     fn oddity_fault(&self, oddity: Oddity, at: usize) -> Fault {
         let (field, reason) = match oddity {
-            Oddity::Layout => (
-                ENTRY,
-                "is not laid out as ipfs-cluster writes it; --compat reads it",
-            ),
+            Oddity::Layout => {
+                (ENTRY, "is not laid out as ipfs-cluster writes it; --compat reads it")
+            }
             Oddity::UnknownField => (ENTRY, "has a field besides k and v; --compat ignores it"),
             Oddity::RepeatedField => (ENTRY, "has a field twice; --compat takes the last one"),
             Oddity::NoValue => (VALUE, "is missing or nil; --compat stores an empty one"),
         };
         let offset = Some(self.at.offset + at as u64);
-        Fault {
-            field: field.into(),
-            reason: reason.into(),
-            offset,
-            recoverable: true,
-        }
+        Fault { field: field.into(), reason: reason.into(), offset, recoverable: true }
     }
 
     /// The entry that ends the reading because ipfs-cluster's codec gives up on it too.
@@ -182,19 +165,10 @@ impl SnapshotDecoder {
     ) -> Entry {
         self.state = State::Ended;
         let offset = Some(self.at.offset + at as u64);
-        let fault = Fault {
-            field: field.into(),
-            reason: reason.into(),
-            offset,
-            recoverable: false,
-        };
+        let fault =
+            Fault { field: field.into(), reason: reason.into(), offset, recoverable: false };
         let raw = Bytes::copy_from_slice(input.get(..=at).unwrap_or(input));
-        Entry {
-            at: self.at,
-            body: Err(fault),
-            raw,
-            let_through: Vec::new(),
-        }
+        Entry { at: self.at, body: Err(fault), raw, let_through: Vec::new() }
     }
 
     /// The last entry, of which there are only `len` bytes.
@@ -202,22 +176,13 @@ impl SnapshotDecoder {
         self.state = State::Ended;
         let reason = format!("is cut short: the input ends after {len} bytes of it");
         let offset = Some(self.at.offset + len);
-        let fault = Fault {
-            field: ENTRY.into(),
-            reason: reason.into(),
-            offset,
-            recoverable: false,
-        };
+        let fault =
+            Fault { field: ENTRY.into(), reason: reason.into(), offset, recoverable: false };
         let let_through = match self.leniency {
             Leniency::Strict => Vec::new(),
             Leniency::Compat => vec![CUT_SHORT],
         };
-        Entry {
-            at: self.at,
-            body: Err(fault),
-            raw: Bytes::copy_from_slice(input),
-            let_through,
-        }
+        Entry { at: self.at, body: Err(fault), raw: Bytes::copy_from_slice(input), let_through }
     }
 
     /// Drops what `input` holds of an entry that is too long: it is refused where its `need`
@@ -226,10 +191,7 @@ impl SnapshotDecoder {
         let dropped = dropped.saturating_add(input.len() as u64);
         if dropped >= need {
             self.state = State::Ended;
-            let reason = format!(
-                "is longer than {} MiB, the most that is read",
-                MAX_ENTRY >> 20
-            );
+            let reason = format!("is longer than {} MiB, the most that is read", MAX_ENTRY >> 20);
             let fault = Fault {
                 field: ENTRY.into(),
                 reason: reason.into(),
@@ -237,12 +199,7 @@ impl SnapshotDecoder {
                 recoverable: false,
             };
             let body = Err(fault);
-            Some(Entry {
-                at: self.at,
-                body,
-                raw: Bytes::new(),
-                let_through: Vec::new(),
-            })
+            Some(Entry { at: self.at, body, raw: Bytes::new(), let_through: Vec::new() })
         } else if at_end {
             Some(self.cut_short(&[], dropped))
         } else {
@@ -282,10 +239,7 @@ impl Decoder for SnapshotDecoder {
                     out.push(self.malformed(rest, at, field, reason));
                 }
                 Err(Stop::Short { need }) if need > MAX_ENTRY => {
-                    self.state = State::Dropping {
-                        need: need as u64,
-                        dropped: 0,
-                    };
+                    self.state = State::Dropping { need: need as u64, dropped: 0 };
                 }
                 Err(Stop::Short { .. }) if at_end => {
                     out.push(self.cut_short(rest, rest.len() as u64));
@@ -297,26 +251,8 @@ impl Decoder for SnapshotDecoder {
     }
 }
 
-/// Whether a value is a pin under the CID `cid`.
-fn validate(_cid: &[u8], value: &[u8]) -> Result<(), Fault> {
-    if value.first() == Some(&0xff) {
-        return Err(Fault {
-            field: "value".into(),
-            reason: "is no pin".into(),
-            offset: None,
-            recoverable: true,
-        });
-    }
-    Ok(())
-}
-
 fn key_fault(fault: &KeyFault) -> Fault {
-    Fault {
-        field: KEY.into(),
-        reason: fault.to_string().into(),
-        offset: None,
-        recoverable: true,
-    }
+    Fault { field: KEY.into(), reason: fault.to_string().into(), offset: None, recoverable: true }
 }
 
 /// What [`Entry::let_through`] says of an oddity.
@@ -352,17 +288,10 @@ impl Encoder for SnapshotEncoder {
         let text_len = key::text_len(key.len());
         let entry_len = text_len.saturating_add(value.len()).saturating_add(15);
         if entry_len > MAX_ENTRY {
-            let reason = format!(
-                "is too long for a snapshot: entries end at {} MiB",
-                MAX_ENTRY >> 20
-            );
+            let reason =
+                format!("is too long for a snapshot: entries end at {} MiB", MAX_ENTRY >> 20);
             let field = VALUE.into();
-            return Err(Fault {
-                field,
-                reason: reason.into(),
-                offset: None,
-                recoverable: true,
-            });
+            return Err(Fault { field, reason: reason.into(), offset: None, recoverable: true });
         }
         out.reserve(entry_len);
         out.extend_from_slice(&[0x82, 0xa1, b'k']);
@@ -375,13 +304,23 @@ impl Encoder for SnapshotEncoder {
     }
 }
 
-/// The shortest header of the old raw family for at most [`MAX_ENTRY`] bytes.
-fn write_raw_head(len: usize, out: &mut Vec<u8>) {
+/// Appends the shortest header of the old raw family for at most `u32::MAX` bytes.
+pub(super) fn write_raw_head(len: usize, out: &mut Vec<u8>) {
     let [.., a, b, c, d] = len.to_be_bytes();
     match len {
         ..32 => out.push(0xa0 | d),
         32..0x1_0000 => out.extend_from_slice(&[0xda, c, d]),
         _ => out.extend_from_slice(&[0xdb, a, b, c, d]),
+    }
+}
+
+/// Appends the shortest header of an array of at most `u32::MAX` items.
+pub(super) fn write_array_head(len: usize, out: &mut Vec<u8>) {
+    let [.., a, b, c, d] = len.to_be_bytes();
+    match len {
+        ..16 => out.push(0x90 | d),
+        16..0x1_0000 => out.extend_from_slice(&[0xdc, c, d]),
+        _ => out.extend_from_slice(&[0xdd, a, b, c, d]),
     }
 }
 

@@ -47,9 +47,7 @@ impl Kind {
 
     /// Appends the text of a value that it takes.
     pub(super) fn push_text(self, value: &[u8], out: &mut Vec<u8>) {
-        let number = value
-            .iter()
-            .fold(0u64, |number, &byte| number << 8 | u64::from(byte));
+        let number = value.iter().fold(0u64, |number, &byte| number << 8 | u64::from(byte));
         match self {
             Self::Nothing => {}
             Self::Ip4 => {
@@ -57,9 +55,7 @@ impl Kind {
                 out.extend_from_slice(address.to_string().as_bytes());
             }
             Self::Ip6 => {
-                let bits = value
-                    .iter()
-                    .fold(0, |bits, &byte| bits << 8 | u128::from(byte));
+                let bits = value.iter().fold(0, |bits, &byte| bits << 8 | u128::from(byte));
                 let address = Ipv6Addr::from_bits(bits);
                 out.extend_from_slice(address.to_string().as_bytes());
             }
@@ -75,9 +71,7 @@ impl Kind {
             }
             Self::Onion | Self::Onion3 => {
                 let (host, port) = value.split_at(value.len().saturating_sub(2));
-                let port = port
-                    .iter()
-                    .fold(0u16, |port, &byte| port << 8 | u16::from(byte));
+                let port = port.iter().fold(0u16, |port, &byte| port << 8 | u16::from(byte));
                 let host = BASE32.encode(host).to_ascii_lowercase();
                 out.extend_from_slice(format!("{host}:{port}").as_bytes());
             }

@@ -1,0 +1,195 @@
+//! A store whose answers can be bent, around a real one.
+
+// Not every test file uses all of it.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use pinstate_core::namespace::ReadOptions;
+use pinstate_core::*;
+use pinstate_memory::{MemoryConfig, MemoryStore};
+
+/// What happens to one call of `apply`: the batch, as it came, and the true outcome.
+pub type OnApply = Box<dyn FnMut(&[BatchItem], BatchOutcome) -> Result<BatchOutcome> + Send>;
+/// What happens to one step of a scan.
+pub type OnScan = Box<dyn FnMut(ScanStep) -> Result<ScanStep> + Send>;
+
+#[derive(Default)]
+pub struct Bends {
+    pub apply: Mutex<Option<OnApply>>,
+    pub scan: Mutex<Option<OnScan>>,
+}
+
+pub struct Bent {
+    inner: Arc<dyn Namespace>,
+    bends: Arc<Bends>,
+}
+
+impl std::fmt::Debug for Bent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bent")
+    }
+}
+
+struct BentScan(Box<dyn Scan>, Arc<Bends>);
+
+#[async_trait]
+impl Scan for BentScan {
+    async fn next(&mut self) -> Result<ScanStep> {
+        let step = self.0.next().await?;
+        match &mut *self.1.scan.lock() {
+            Some(bend) => bend(step),
+            None => Ok(step),
+        }
+    }
+}
+
+#[async_trait]
+impl Namespace for Bent {
+    fn scope(&self) -> &Scope {
+        self.inner.scope()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn get(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
+        self.inner.get(key, options).await
+    }
+
+    async fn get_many(
+        &self,
+        keys: &[Key],
+        options: ReadOptions,
+    ) -> Result<Vec<Result<Option<Record>>>> {
+        self.inner.get_many(keys, options).await
+    }
+
+    async fn has(&self, key: &Key, options: ReadOptions) -> Result<bool> {
+        self.inner.has(key, options).await
+    }
+
+    async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
+        self.inner.put(put, options).await
+    }
+
+    async fn delete(&self, delete: Delete, options: WriteOptions) -> Result<Written> {
+        self.inner.delete(delete, options).await
+    }
+
+    async fn apply(&self, batch: Vec<BatchItem>, options: BatchOptions) -> Result<BatchOutcome> {
+        let outcome = self.inner.apply(batch.clone(), options).await?;
+        match &mut *self.bends.apply.lock() {
+            Some(bend) => bend(&batch, outcome),
+            None => Ok(outcome),
+        }
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Box<dyn Scan>> {
+        Ok(Box::new(BentScan(self.inner.scan(options).await?, Arc::clone(&self.bends))))
+    }
+
+    fn cursor_after(&self, key: &Key) -> Cursor {
+        self.inner.cursor_after(key)
+    }
+
+    async fn split(&self, n: usize) -> Result<Vec<Range>> {
+        self.inner.split(n).await
+    }
+
+    async fn count(&self, options: CountOptions) -> Result<Count> {
+        self.inner.count(options).await
+    }
+
+    async fn purge_deleted(&self, before: Version) -> Result<u64> {
+        self.inner.purge_deleted(before).await
+    }
+}
+
+/// A memory store; its namespaces are bent.
+#[derive(Debug)]
+pub struct BentStore {
+    inner: MemoryStore,
+    bends: Arc<Bends>,
+}
+
+impl std::fmt::Debug for Bends {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bends")
+    }
+}
+
+pub fn bent_store() -> (Arc<dyn Store>, Arc<Bends>) {
+    let bends = Arc::new(Bends::default());
+    let inner = MemoryStore::open(&MemoryConfig::default()).unwrap();
+    (Arc::new(BentStore { inner, bends: Arc::clone(&bends) }), bends)
+}
+
+pub async fn namespace(store: &Arc<dyn Store>) -> Arc<dyn Namespace> {
+    let name = NamespaceName::default();
+    store.create_namespace(&name).await.unwrap();
+    store.open_namespace(&name).await.unwrap()
+}
+
+#[async_trait]
+impl Store for BentStore {
+    fn identity(&self) -> &StoreIdentity {
+        self.inner.identity()
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn create_namespace(&self, name: &NamespaceName) -> Result<()> {
+        self.inner.create_namespace(name).await
+    }
+
+    async fn open_namespace(&self, name: &NamespaceName) -> Result<Arc<dyn Namespace>> {
+        let inner = self.inner.open_namespace(name).await?;
+        Ok(Arc::new(Bent { inner, bends: Arc::clone(&self.bends) }))
+    }
+
+    async fn list_namespaces(&self) -> Result<Vec<NamespaceInfo>> {
+        self.inner.list_namespaces().await
+    }
+
+    async fn drop_namespace(&self, name: &NamespaceName) -> Result<()> {
+        self.inner.drop_namespace(name).await
+    }
+
+    async fn replace_namespace(&self, name: &NamespaceName, staged: &NamespaceName) -> Result<()> {
+        self.inner.replace_namespace(name, staged).await
+    }
+
+    async fn control_get(&self, key: &str) -> Result<Option<ControlRecord>> {
+        self.inner.control_get(key).await
+    }
+
+    async fn control_list(&self, prefix: &str) -> Result<Vec<(String, ControlRecord)>> {
+        self.inner.control_list(prefix).await
+    }
+
+    async fn control_set(&self, key: &str, expect: Expect, value: &[u8]) -> Result<ControlWritten> {
+        self.inner.control_set(key, expect, value).await
+    }
+
+    async fn control_delete(&self, key: &str, expect: Expect) -> Result<ControlWritten> {
+        self.inner.control_delete(key, expect).await
+    }
+
+    async fn health(&self) -> Result<Health> {
+        self.inner.health().await
+    }
+
+    async fn sync(&self) -> Result<Durability> {
+        self.inner.sync().await
+    }
+
+    async fn close(&self) -> Result<()> {
+        self.inner.close().await
+    }
+}

@@ -1,0 +1,145 @@
+//! Layers around a real store: what a batch and a scan do when attempts fail.
+
+#![allow(missing_docs)]
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use common::{bent_store, namespace};
+use parking_lot::Mutex;
+use pinstate_core::layer::{Layers, RetryBudget, RetryOptions};
+use pinstate_core::namespace::ReadOptions;
+use pinstate_core::*;
+
+fn layers() -> Layers {
+    let retry = RetryOptions::new()
+        .with_attempts(4)
+        .with_pauses(Duration::from_millis(1), Duration::from_millis(1))
+        .with_budget(Arc::new(RetryBudget::new(1.0, 1e9, 1e9)));
+    Layers::standard().with_retry(Some(retry))
+}
+
+fn put(key: &str, value: &str, version: i64) -> BatchItem {
+    Put::new(Key::copy_from(key.as_bytes()), value.to_owned(), Version(version)).into()
+}
+
+fn failed(kind: ErrorKind, outcome: Outcome) -> Result<Written> {
+    Err(Error::new(kind, Operation::Apply, "bent").with_outcome(outcome))
+}
+
+#[tokio::test]
+async fn only_what_failed_is_written_again_and_in_its_keys_order() {
+    let (store, bends) = bent_store();
+    let calls = Arc::new(Mutex::new(Vec::<Vec<(String, i64)>>::new()));
+    let log = Arc::clone(&calls);
+    *bends.apply.lock() = Some(Box::new(move |batch, mut outcome| {
+        let names = batch.iter().map(|item| match item {
+            BatchItem::Put(put) => {
+                (String::from_utf8_lossy(put.key.as_bytes()).into(), put.version.0)
+            }
+            BatchItem::Delete(delete) => (delete.key.to_string(), delete.version.0),
+        });
+        let mut calls = log.lock();
+        calls.push(names.collect());
+        if calls.len() == 1 {
+            outcome.items[1] = failed(ErrorKind::Timeout, Outcome::Unknown);
+        }
+        Ok(outcome)
+    }));
+    let pins = namespace(&layers().apply(store)).await;
+    let batch = vec![put("a", "1", 1), put("b", "1", 2), put("c", "1", 3), put("b", "2", 4)];
+    let outcome = pins.apply(batch, BatchOptions::new()).await.unwrap();
+    assert!(outcome.items.iter().all(Result::is_ok), "{outcome:?}");
+    // The later write of the same key goes again too, after the one that failed.
+    let second: Vec<(String, i64)> = vec![("b".into(), 2), ("b".into(), 4)];
+    assert_eq!(calls.lock()[1..], [second]);
+    let record = pins.get(&Key::copy_from(b"b"), ReadOptions::new()).await.unwrap().unwrap();
+    assert_eq!(record.value, "2");
+}
+
+#[tokio::test]
+async fn each_write_of_a_batch_keeps_its_own_verdict() {
+    let (store, bends) = bent_store();
+    let mut call = 0;
+    *bends.apply.lock() = Some(Box::new(move |_, mut outcome| {
+        call += 1;
+        if call == 1 {
+            outcome.items[0] = failed(ErrorKind::TooLarge, Outcome::NotApplied);
+            outcome.items[2] = failed(ErrorKind::Timeout, Outcome::Unknown);
+        } else {
+            outcome.items[0] = failed(ErrorKind::Unavailable, Outcome::NotApplied);
+        }
+        Ok(outcome)
+    }));
+    let pins = namespace(&layers().apply(store)).await;
+    let batch = vec![put("a", "1", 1), put("b", "1", 2), put("c", "1", 3)];
+    let items = pins.apply(batch, BatchOptions::new()).await.unwrap().items;
+    assert_eq!(items[0].as_ref().unwrap_err().kind(), ErrorKind::TooLarge);
+    assert!(items[1].is_ok());
+    // It timed out once: that it was refused later does not make it "not applied".
+    let last = items[2].as_ref().unwrap_err();
+    assert_eq!((last.kind(), last.outcome()), (ErrorKind::Unavailable, Outcome::Unknown));
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_as_a_whole_is_an_error_as_a_whole() {
+    let (store, bends) = bent_store();
+    *bends.apply.lock() =
+        Some(Box::new(|_, _| Err(Error::new(ErrorKind::Closed, Operation::Apply, "bent"))));
+    let pins = namespace(&layers().apply(store)).await;
+    let error = pins.apply(vec![put("a", "1", 1)], BatchOptions::new()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Closed);
+}
+
+#[tokio::test]
+async fn a_failed_page_is_read_again_without_loss() {
+    let (store, bends) = bent_store();
+    let pins = namespace(&layers().apply(store)).await;
+    let batch = (0..10).map(|i| put(&format!("k{i}"), "v", i)).collect();
+    pins.apply(batch, BatchOptions::new()).await.unwrap().into_result().unwrap();
+    // The page that was read is lost on its way; the scan beneath has gone on.
+    let mut steps = 0;
+    let mut held = None;
+    *bends.scan.lock() = Some(Box::new(move |step| {
+        steps += 1;
+        if steps == 2 {
+            held = Some(step);
+            return Err(Error::new(ErrorKind::Unavailable, Operation::Scan, "bent"));
+        }
+        match held.take() {
+            // As a backend must: the same page again. (The extra step is pushed back.)
+            Some(page) if steps == 3 => {
+                held = Some(step);
+                Ok(page)
+            }
+            Some(next) => {
+                held = Some(step);
+                Ok(next)
+            }
+            None => Ok(step),
+        }
+    }));
+    let scan = pins.scan(ScanOptions::new().with_page_rows(3)).await.unwrap();
+    assert_eq!(CheckedScan::new(scan).collect().await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn a_scan_that_ends_short_is_no_end() {
+    let (store, bends) = bent_store();
+    let pins = namespace(&store).await;
+    let batch = (0..10).map(|i| put(&format!("k{i}"), "v", i)).collect();
+    pins.apply(batch, BatchOptions::new()).await.unwrap().into_result().unwrap();
+    *bends.scan.lock() = Some(Box::new(|step| {
+        Ok(match step {
+            ScanStep::Page(mut page) => {
+                page.items.pop();
+                ScanStep::Page(page)
+            }
+            end @ ScanStep::End(_) => end,
+        })
+    }));
+    let scan = CheckedScan::new(pins.scan(ScanOptions::new()).await.unwrap());
+    assert_eq!(scan.collect().await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
