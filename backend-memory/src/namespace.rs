@@ -159,22 +159,23 @@ impl Prepared {
     /// The one place where a write meets what is stored.
     fn write(self, rows: &mut Table, condition: Precondition) -> Written {
         let Self { key, row } = self;
-        if let Some(answer) = refusal(&row, condition, rows.get(key.as_bytes())) {
+        let conditional = condition != Precondition::None;
+        // A write without a condition needs no look at what is there.
+        if conditional && let Some(answer) = refusal(&row, condition, rows.get(&key)) {
             return answer;
         }
-        let conditional = condition != Precondition::None;
         if row.is_live() || conditional {
             rows.set(key, row);
             return Written::Applied;
         }
         // A plain delete leaves nothing, but it must not take an older marker away: what
         // that marker holds off, this delete is all the more meant to hold off.
-        match rows.get(key.as_bytes()) {
+        match rows.get(&key) {
             Some(stored) if !stored.is_live() => {
                 let version = stored.version.max(row.version);
                 rows.set(key, Row::marker(version));
             }
-            _ => rows.remove(key.as_bytes()),
+            _ => rows.remove(&key),
         }
         Written::Applied
     }
@@ -243,7 +244,7 @@ impl Namespace for MemoryNamespace {
 
     async fn get(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
         let rows = self.0.read(Operation::Get)?;
-        Ok(rows.get(key.as_bytes()).and_then(|row| row.record(key)))
+        Ok(rows.get(&TreeKey::new(key.as_bytes())).and_then(|row| row.record(key)))
     }
 
     async fn get_many(
@@ -252,12 +253,17 @@ impl Namespace for MemoryNamespace {
         _options: ReadOptions,
     ) -> Result<Vec<Result<Option<Record>>>> {
         let rows = self.0.read(Operation::GetMany)?;
-        let get = |key: &Key| rows.get(key.as_bytes()).and_then(|row| row.record(key));
+        let get =
+            |key: &Key| rows.get(&TreeKey::new(key.as_bytes())).and_then(|row| row.record(key));
         Ok(keys.iter().map(|key| Ok(get(key))).collect())
     }
 
     async fn has(&self, key: &Key, _options: ReadOptions) -> Result<bool> {
-        Ok(self.0.read(Operation::Has)?.get(key.as_bytes()).is_some_and(Row::is_live))
+        Ok(self
+            .0
+            .read(Operation::Has)?
+            .get(&TreeKey::new(key.as_bytes()))
+            .is_some_and(Row::is_live))
     }
 
     async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
@@ -350,7 +356,7 @@ impl Namespace for MemoryNamespace {
         for part in 1..parts {
             let rank = (snapshot.len() as u128 * part as u128 / parts as u128) as usize;
             if let Some(key) = keys.nth(rank - passed) {
-                bounds.push(Bytes::copy_from_slice(key.as_bytes()));
+                bounds.push(key.to_bytes());
             }
             passed = rank + 1;
         }
@@ -380,8 +386,8 @@ impl Namespace for MemoryNamespace {
         self.0.write(Operation::Purge, |rows| {
             let mut purged = 0;
             for key in found {
-                if rows.get(key.as_bytes()).is_some_and(old) {
-                    rows.remove(key.as_bytes());
+                if rows.get(key).is_some_and(old) {
+                    rows.remove(key);
                     purged += 1;
                 }
             }

@@ -1,6 +1,5 @@
 //! The engine: an ordered table of rows whose copies are free.
 
-use std::borrow::Borrow;
 use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
@@ -11,16 +10,22 @@ use pinstate_core::{Contender, Key, Record, ScanItem, Version};
 
 /// Keys up to this long stand in the tree itself; looking one up then follows no pointer
 /// but those of the tree. CIDs with 32-byte digests are 34 to 38 bytes long.
-const INLINE_KEY_BYTES: usize = 38;
+const INLINE_KEY_BYTES: usize = 8 * WORDS;
+const WORDS: usize = 5;
 
 /// Values from this size on are shared with readers; copying a shorter one costs less than
 /// counting one more reader of it.
 const SHARED_VALUE_BYTES: usize = 1_024;
 
 /// A key as the tree keeps it. Ordered by its bytes.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum TreeKey {
-    Inline { len: u8, bytes: [u8; INLINE_KEY_BYTES] },
+    /// The bytes as big-endian words, with zeros behind them: the order of words is that of
+    /// bytes, and the first word nearly always decides between two CIDs.
+    Inline {
+        words: [u64; WORDS],
+        len: u8,
+    },
     Long(Box<[u8]>),
 }
 
@@ -30,27 +35,44 @@ impl TreeKey {
         match (bytes.get_mut(..key.len()), u8::try_from(key.len())) {
             (Some(place), Ok(len)) => {
                 place.copy_from_slice(key);
-                Self::Inline { len, bytes }
+                let (chunks, _) = bytes.as_chunks::<8>();
+                let mut words = [0; WORDS];
+                for (word, chunk) in words.iter_mut().zip(chunks) {
+                    *word = u64::from_be_bytes(*chunk);
+                }
+                Self::Inline { words, len }
             }
             _ => Self::Long(key.into()),
         }
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn len(&self) -> usize {
         match self {
-            Self::Inline { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or(bytes),
-            Self::Long(bytes) => bytes,
+            Self::Inline { len, .. } => usize::from(*len),
+            Self::Long(bytes) => bytes.len(),
         }
     }
-}
 
-impl PartialEq for TreeKey {
-    fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+    /// Appends the key's bytes.
+    pub(crate) fn push(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Inline { words, .. } => {
+                let end = out.len() + self.len();
+                for word in words {
+                    out.extend_from_slice(&word.to_be_bytes());
+                }
+                out.truncate(end);
+            }
+            Self::Long(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+
+    pub(crate) fn to_bytes(&self) -> Bytes {
+        let mut bytes = Vec::with_capacity(self.len().max(INLINE_KEY_BYTES));
+        self.push(&mut bytes);
+        bytes.into()
     }
 }
-
-impl Eq for TreeKey {}
 
 impl PartialOrd for TreeKey {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
@@ -60,13 +82,14 @@ impl PartialOrd for TreeKey {
 
 impl Ord for TreeKey {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.as_bytes().cmp(other.as_bytes())
-    }
-}
-
-impl Borrow<[u8]> for TreeKey {
-    fn borrow(&self) -> &[u8] {
-        self.as_bytes()
+        match (self, other) {
+            // Equal words are one key, or one that goes on with zeros where the other ends.
+            (Self::Inline { words, len }, Self::Inline { words: theirs, len: their_len }) => {
+                words.cmp(theirs).then(len.cmp(their_len))
+            }
+            (Self::Long(bytes), Self::Long(theirs)) => bytes.cmp(theirs),
+            _ => self.to_bytes().cmp(&other.to_bytes()),
+        }
     }
 }
 
@@ -117,7 +140,7 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Row> {
+    pub(crate) fn get(&self, key: &TreeKey) -> Option<&Row> {
         self.rows.get(key)
     }
 
@@ -139,7 +162,7 @@ impl Table {
     }
 
     /// Removes a row without a trace.
-    pub(crate) fn remove(&mut self, key: &[u8]) {
+    pub(crate) fn remove(&mut self, key: &TreeKey) {
         if self.rows.remove(key).is_some_and(|old| old.is_live()) {
             self.live -= 1;
         }
@@ -194,12 +217,12 @@ impl Snapshot {
         limit: usize,
         shown: Shown,
     ) -> Rows {
-        let inside = |key: &TreeKey| end.is_none_or(|end| key.as_bytes() < end);
+        let end = end.map(TreeKey::new);
         let rows: Vec<(&TreeKey, &Row)> = self
             .rows
-            .range::<_, [u8]>((start, Bound::Unbounded))
+            .range((start.map(TreeKey::new), Bound::Unbounded))
             .take(limit)
-            .take_while(|(key, _)| inside(key))
+            .take_while(|(key, _)| end.as_ref().is_none_or(|end| *key < end))
             .collect();
         let Some((last, _)) = rows.last() else {
             return Rows { items: Vec::new(), last: None };
@@ -208,19 +231,19 @@ impl Snapshot {
             Some(value) if !shown.keys_only && value.len() < SHARED_VALUE_BYTES => value.len(),
             _ => 0,
         };
-        let size = rows.iter().map(|(key, row)| key.as_bytes().len() + copied(row)).sum();
-        let mut memory = Vec::with_capacity(size);
+        let size: usize = rows.iter().map(|(key, row)| key.len() + copied(row)).sum();
+        let mut memory = Vec::with_capacity(size + INLINE_KEY_BYTES);
         for (key, row) in &rows {
-            memory.extend_from_slice(key.as_bytes());
+            key.push(&mut memory);
             if copied(row) > 0 {
                 memory.extend_from_slice(row.value.as_deref().unwrap_or_default());
             }
         }
-        let last = Bytes::copy_from_slice(last.as_bytes());
+        let last = last.to_bytes();
         let mut memory = Bytes::from(memory);
         let mut items = Vec::with_capacity(rows.len());
         for (key, row) in &rows {
-            let key = Key::new(memory.split_to(key.as_bytes().len()));
+            let key = Key::new(memory.split_to(key.len()));
             let copy = memory.split_to(copied(row));
             let record = match &row.value {
                 Some(_) if shown.keys_only => Record::live(key, Bytes::new(), row.version),
@@ -231,5 +254,30 @@ impl Snapshot {
             items.push(Ok(record));
         }
         Rows { items, last: Some(last) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tree_keys_have_the_order_and_the_bytes_of_their_keys() {
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        for len in [0, 1, 7, 8, 9, 16, 39, 40, 41, 80] {
+            for (fill, last) in [(0, 0), (0, 1), (7, 0), (255, 255)] {
+                let mut key = vec![fill; len];
+                if let Some(byte) = key.last_mut() {
+                    *byte = last;
+                }
+                keys.push(key);
+            }
+        }
+        for a in &keys {
+            assert_eq!(TreeKey::new(a).to_bytes(), a);
+            for b in &keys {
+                assert_eq!(TreeKey::new(a).cmp(&TreeKey::new(b)), a.cmp(b), "{a:?} {b:?}");
+            }
+        }
     }
 }

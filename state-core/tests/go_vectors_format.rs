@@ -16,6 +16,7 @@ use pinstate_core::format::raft::{RaftSnapshot, RaftSnapshotOptions, RaftSnapsho
 use pinstate_core::format::snapshot::{CUT_SHORT, SnapshotDecoder, SnapshotEncoder};
 use pinstate_core::format::{Decoder, Encoder, Entry, Leniency, key};
 use pinstate_core::pin::PinView;
+use proptest::prelude::*;
 use serde::Deserialize;
 
 /// One line of `snapshots.jsonl`: an input, whether Go's `Unmarshal` succeeds, and what it has
@@ -224,4 +225,23 @@ fn canonical_bytes_are_those_that_go_writes_again() {
         assert_eq!(digest, expected, "{}", vector.name);
     }
     assert!(canonical_already > 100 && others > 10, "{canonical_already}, {others}");
+}
+
+proptest! {
+    #[test]
+    fn a_damaged_snapshot_of_go_never_panics(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut input = fs::read(testdata("sample.snapshot")).unwrap();
+        input.truncate(cut.index(input.len()) + 1);
+        for (at, byte) in changes {
+            let at = at.index(input.len());
+            input[at] = byte;
+        }
+        for leniency in [Leniency::Strict, Leniency::Compat] {
+            let whole = decode(leniency, &input);
+            prop_assert_eq!(format!("{whole:?}"), format!("{:?}", decode_slowly(leniency, &input, 4096)));
+        }
+    }
 }

@@ -1,8 +1,8 @@
 //! The reader of exports as a stream: pieces, faults, and what strict reading refuses.
 
-#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test may panic")]
+#![expect(clippy::indexing_slicing, reason = "a test may panic")]
 
-use pinstate_core::format::ndjson::{NdjsonDecoder, NdjsonEncoder, WINDOW};
+use pinstate_core::format::ndjson::{LONGEST, NdjsonDecoder, NdjsonEncoder, WINDOW};
 use pinstate_core::format::{Decoder, Encoder, Entry, Leniency};
 use pinstate_core::pin::{ImportOverrides, PinMode, PinView, UnixSeconds, Zone};
 
@@ -159,6 +159,34 @@ fn no_json_ends_the_search_within_the_window() {
     let after = minimal("");
     assert_eq!(decoder.decode(after.as_bytes(), true, 10, &mut entries), 0);
     assert_eq!(entries.len(), 1);
+}
+
+#[test]
+fn what_is_no_export_is_refused_before_it_fills_the_memory() {
+    let list = format!("[{},\n{}]", minimal(""), minimal(""));
+    let mut decoder = NdjsonDecoder::new(Leniency::Strict, ImportOverrides::default());
+    let mut entries = Vec::new();
+    decoder.decode(&list.as_bytes()[..150], false, 1, &mut entries);
+    assert_eq!(
+        entries[0].body.as_ref().unwrap_err().to_string(),
+        "this is no JSON: expected one pin after another and not a list of them"
+    );
+
+    let mut wrapped = "{\"pins\":[".to_owned();
+    while wrapped.len() < LONGEST {
+        wrapped.push_str(&minimal(""));
+        wrapped.push(',');
+    }
+    let mut entries = Vec::new();
+    let mut decoder = NdjsonDecoder::new(Leniency::Strict, ImportOverrides::default());
+    let part = &wrapped.as_bytes()[..LONGEST - 1];
+    assert_eq!(decoder.decode(part, false, 1, &mut entries), 0);
+    assert!(entries.is_empty());
+    let part = &wrapped.as_bytes()[..LONGEST];
+    assert_eq!(decoder.decode(part, false, 1, &mut entries), LONGEST);
+    let fault = entries[0].body.as_ref().unwrap_err();
+    assert_eq!(fault.to_string(), "this is longer than the 16 MiB that a pin may take");
+    assert!(!fault.recoverable);
 }
 
 #[test]

@@ -39,6 +39,20 @@ func runVectors(args []string) error {
 	return vectors.Write(*dir, *examples)
 }
 
+func runMutate(args []string) error {
+	set := flags("mutate")
+	n := set.Int("n", 0, "how many vectors of each kind")
+	seed := set.Uint64("seed", 1, "the same seed gives the same vectors")
+	out := set.String("out", "", "the folder to write to")
+	if _, err := parse(set, args, 0); err != nil {
+		return err
+	}
+	if *n <= 0 || *out == "" {
+		return errUsage
+	}
+	return vectors.WriteMutated(*out, *n, *seed)
+}
+
 func runGen(args []string) error {
 	set := flags("gen")
 	n := set.Int("n", 0, "how many pins")

@@ -18,6 +18,7 @@ import (
 const usage = `usage: interop COMMAND
 
   vectors [--dir DIR] [--examples DIR]      write the test vectors and the example pinset
+  mutate --n N --out DIR [--seed S]         write vectors of damaged random inputs, of the same form
   gen --n N --out DIR [--seed S] [--profile rich|plain] [--only export,snapshot,raft,values]
                                             write random pins in each format
   check [--tz ZONE] ndjson A B              same lines in any order, B restored as it is
@@ -53,7 +54,7 @@ func run(args []string) error {
 	if len(args) == 0 {
 		return errUsage
 	}
-	commands := map[string]func([]string) error{"vectors": runVectors, "gen": runGen, "check": runCheck, "bench": runBench}
+	commands := map[string]func([]string) error{"vectors": runVectors, "mutate": runMutate, "gen": runGen, "check": runCheck, "bench": runBench}
 	command, ok := commands[args[0]]
 	if !ok {
 		return errUsage

@@ -2,13 +2,12 @@ package cluster
 
 import (
 	"bytes"
-	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
 	"github.com/ipfs-cluster/ipfs-cluster/consensus/raft"
-	"github.com/ipfs-cluster/ipfs-cluster/datastore/inmem"
 	"github.com/ipfs-cluster/ipfs-cluster/state"
 	peer "github.com/libp2p/go-libp2p/core/peer"
 )
@@ -38,7 +37,8 @@ func WriteRaft(dir string, st state.State, peers []peer.ID) error {
 }
 
 // ReadRaft reads the newest snapshot of the raft data folder dir, through
-// ipfs-cluster's OfflineState (raft's own CRC check included).
+// the two calls that its OfflineState is made of: LastStateRaw, with raft's own
+// CRC check, and dsstate's Unmarshal.
 func ReadRaft(dir string) (*Memory, error) {
 	if _, err := os.Stat(filepath.Join(dir, "snapshots")); err != nil {
 		// the real reader would make the folder and call the state empty
@@ -55,24 +55,14 @@ func ReadRaft(dir string) (*Memory, error) {
 	if !found {
 		return nil, fmt.Errorf("raft finds no usable snapshot in %s", dir)
 	}
-	if c, ok := raw.(interface{ Close() error }); ok {
+	if c, ok := raw.(io.Closer); ok {
 		defer c.Close()
-	}
-	// OfflineState keeps the pins under a namespace; Memory wants them at the root.
-	store := ordered{inmem.New()}
-	st, err := raft.OfflineState(cfg, store)
-	if err != nil {
-		return nil, err
-	}
-	var dump bytes.Buffer
-	if err := st.Marshal(&dump); err != nil {
-		return nil, err
 	}
 	m, err := NewMemory()
 	if err != nil {
 		return nil, err
 	}
-	return m, m.State.Unmarshal(&dump)
+	return m, m.State.Unmarshal(raw)
 }
 
 // PinSnapshotID gives the single snapshot in the raft folder dir a fixed
@@ -106,23 +96,4 @@ func PinSnapshotID(dir string, millis int64) error {
 		return err
 	}
 	return os.Rename(filepath.Join(snapshots, old), filepath.Join(snapshots, id))
-}
-
-// Restore reads a msgpack snapshot into a fresh state, through dsstate's Unmarshal.
-// The state holds what was read before an error.
-func Restore(snapshot []byte) (*Memory, error) {
-	m, err := NewMemory()
-	if err != nil {
-		return nil, err
-	}
-	return m, m.State.Unmarshal(bytes.NewReader(snapshot))
-}
-
-// Get reads one stored record as dsstate does.
-func (m *Memory) Get(cid []byte) (Pin, error) {
-	c, err := castCid(cid)
-	if err != nil {
-		return Pin{}, err
-	}
-	return m.State.Get(context.Background(), c)
 }

@@ -80,6 +80,15 @@ func (m *Memory) Put(cid, value []byte) error {
 	return m.Store.Put(context.Background(), dshelp.NewKeyFromBinary(cid), value)
 }
 
+// Get reads one stored record as dsstate does.
+func (m *Memory) Get(cid []byte) (api.Pin, error) {
+	c, err := api.CastCid(cid)
+	if err != nil {
+		return api.Pin{}, err
+	}
+	return m.State.Get(context.Background(), c)
+}
+
 // Entries returns all that is stored, sorted by key.
 func (m *Memory) Entries() ([]Entry, error) {
 	results, err := m.Store.Query(context.Background(), query.Query{})

@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::digest::Kind;
 
@@ -100,4 +102,17 @@ fn differences_name_the_field_and_both_sides() {
 fn stands_beside_the_export() {
     assert_eq!(Manifest::path_for(Path::new("a/b.ndjson")), Path::new("a/b.ndjson.manifest"));
     assert_eq!(Manifest::path_for(Path::new("backup/raft/")), Path::new("backup/raft.manifest"));
+}
+
+proptest! {
+    #[test]
+    fn no_document_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6), cut in any::<prop::sample::Index>()) {
+        let mut text = sample().to_json().into_bytes();
+        for (at, byte) in changes {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        let _ = Manifest::parse(&text);
+        let _ = Manifest::parse(&text[..cut.index(text.len())]);
+    }
 }

@@ -3,7 +3,7 @@
 //!
 //! Written is one document a line. Read is a stream: documents with any white space
 //! between them or none, spread over lines or not. What a document may say, and what of it
-//! a strict reader refuses, is told in the table of the module that reads one (`pin::json`).
+//! a strict reader refuses, is told in the table of [`crate::pin::json`].
 //!
 //! A fault in a value does not hide where its document ends, so the next one is read as
 //! if nothing had happened. After a document that is no JSON the reader goes on at the next
@@ -20,6 +20,10 @@ use crate::pin::{ImportOverrides, JsonReader, JsonWriter, PinView, Read, Zone};
 
 /// How many bytes are searched for the next document after a syntax error.
 pub const WINDOW: usize = 1 << 20;
+
+/// How many bytes a document may take, so that an input that is no export (pins wrapped in
+/// one large object, say) does not fill the memory before it is refused. Go has no limit.
+pub const LONGEST: usize = 16 << 20;
 
 /// Writes an export.
 pub struct NdjsonEncoder {
@@ -71,12 +75,16 @@ impl NdjsonDecoder {
     fn entry(&mut self, rest: &[u8], at_end: bool) -> Option<(usize, Entry)> {
         let (len, body, let_through) = match self.reader.read(rest, at_end) {
             Read::Document { len, body, let_through } => (len, body, let_through),
-            Read::Incomplete if !at_end => {
+            Read::Incomplete if !at_end && rest.len() < LONGEST => {
                 self.pending = Some(Pending::at(rest));
                 return None;
             }
             Read::Incomplete => {
-                let reason = "the input ends within this pin; it was cut short";
+                let reason = if at_end {
+                    "the input ends within this pin; it was cut short"
+                } else {
+                    "this is longer than the 16 MiB that a pin may take"
+                };
                 let found = next_line(rest);
                 let fault = self.not_json(reason, None, found.is_some());
                 (found.unwrap_or(rest.len()), Err(fault), Vec::new())
@@ -201,7 +209,7 @@ impl Pending {
     }
 
     fn at(rest: &[u8]) -> Self {
-        let mut pending = Self::until(rest.len() * 2);
+        let mut pending = Self::until((rest.len() * 2).min(LONGEST));
         let mut scan = Scan { passed: 0, depth: 0, in_string: false, after_backslash: false };
         scan.closes(rest);
         pending.scan = Some(scan);

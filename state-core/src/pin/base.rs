@@ -291,6 +291,9 @@ mod tests {
         assert_eq!(decoded("bmfrgh"), Some(b"abc".to_vec()), "spare bits");
         assert_eq!(decoded("bmfrggm"), Some(vec![]), "six give nothing");
         assert_eq!(decoded("bmfrg1"), None);
+        assert_eq!(decoded("mYWJ"), Some(b"ab".to_vec()), "base64, spare bits");
+        assert_eq!(decoded("mY\nWI"), Some(b"ab".to_vec()), "and line breaks");
+        assert_eq!(decoded("MYWI"), None, "padding is not optional");
         assert_eq!(decoded("cmfrgg==="), Some(b"abc".to_vec()));
         assert_eq!(decoded("cmfrgg"), None, "padding is not optional");
         assert_eq!(decoded("cmfrgg=="), None);

@@ -142,10 +142,7 @@ impl ByteCache {
     ) -> Option<&'a [u8]> {
         let tail = tail(from);
         let set = self.sets.get_mut(slot(tail))?;
-        let found = set
-            .entries
-            .iter()
-            .position(|entry| entry.tail == tail && !entry.from.is_empty() && *entry.from == *from);
+        let found = set.entries.iter().position(|entry| entry.is(tail, from));
         let place = match found {
             Some(place) => place,
             None => {
@@ -210,6 +207,8 @@ mod tests {
                 let from = n.to_string();
                 let to = cache.get_or(from.as_bytes(), twice).unwrap();
                 assert_eq!(to, [from.as_bytes(), from.as_bytes()].concat(), "{round}");
+                assert_eq!(cache.get(from.as_bytes()), twice(from.as_bytes()).as_deref());
+                assert_eq!(cache.get(format!("-{n}").as_bytes()), None);
             }
         }
         assert_eq!(cache.get_or(b"", twice), Some(&b""[..]));

@@ -83,25 +83,13 @@ impl Zone {
         match self {
             Self::Utc => 0,
             Self::Other(zone) => {
-                let Ok(at) = Timestamp::from_second(within_jiff(time.0)) else {
-                    return 0;
-                };
+                // Of the years 0 to 9999, `jiff` lacks but the last two days, when no zone
+                // changes its offset.
+                let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
+                let at = Timestamp::from_second(time.0.clamp(first, last)).unwrap_or_default();
                 i64::from(zone.to_offset(at).seconds())
             }
         }
-    }
-}
-
-/// Seconds in the 400 years after which the calendar and its weekdays repeat.
-const CYCLE: i64 = 146_097 * 86_400;
-
-/// The same time of another year with the same rules, where `jiff` does not reach.
-fn within_jiff(seconds: i64) -> i64 {
-    let (first, last) = (Timestamp::MIN.as_second(), Timestamp::MAX.as_second());
-    if seconds > last {
-        last - CYCLE + 1 + (seconds - last - 1) % CYCLE
-    } else {
-        seconds.max(first)
     }
 }
 

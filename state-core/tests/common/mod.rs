@@ -1,7 +1,7 @@
 //! A store whose answers can be bent, around a real one.
 
 // Not every test file uses all of it.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::sync::Arc;
 

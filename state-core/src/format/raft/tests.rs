@@ -2,6 +2,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
@@ -294,4 +295,17 @@ fn a_failed_write_is_never_finished() {
     assert!(writer.write_all(&[7; 100_000]).is_err());
     assert!(matches!(writer.finish(), Err(RaftError::Broken { .. })));
     assert_eq!(fs::read_dir(base.path().join("snapshots")).unwrap().count(), 0);
+}
+
+proptest! {
+    #[test]
+    fn no_meta_panics(changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6), cut in any::<prop::sample::Index>()) {
+        let mut text = GO_TWO_PEERS.as_bytes().to_vec();
+        for (at, byte) in changes {
+            let at = at.index(text.len());
+            text[at] = byte;
+        }
+        let _ = serde_json::from_slice::<RaftMeta>(&text);
+        let _ = serde_json::from_slice::<RaftMeta>(&text[..cut.index(text.len())]);
+    }
 }

@@ -171,8 +171,10 @@ fn a_value_that_is_no_pin() {
     assert_eq!(entries[0].let_through, [UNDECODABLE]);
 }
 
-/// Layouts of other writers for key and value: what strict says of each at which byte, and
-/// what compat notes of it.
+/// An entry, its value, the field at fault in strict, and what is noted in compat.
+type Case<'a> = (Vec<u8>, &'a [u8], &'a str, &'a [&'a str]);
+
+/// Layouts of other writers for key and value.
 #[test]
 fn other_layouts() {
     let text = key::text(&cid(1));
@@ -196,10 +198,9 @@ fn other_layouts() {
         let numbers = bytes.iter().flat_map(|byte| [0xd1, 0, *byte]);
         [0x80 | (bytes.len() / 2) as u8].into_iter().chain(numbers).collect::<Vec<u8>>()
     };
-    assert_eq!(v.len() % 2, 1);
     let even = pin("xy");
     let deep = [vec![0x91; 100_000], vec![0xc0]].concat();
-    let cases: Vec<(Vec<u8>, &[u8], &str, &[&str])> = vec![
+    let cases: Vec<Case<'_>> = vec![
         (map(b"\xde\x00\x02", &[&key, &value]), &v, "entry", &[OTHER_LAYOUT]),
         (map(b"\xdf\x00\x00\x00\x02", &[&key, &value]), &v, "entry", &[OTHER_LAYOUT]),
         (map(b"\x82", &[&value, &key]), &v, "entry", &[OTHER_LAYOUT]),
@@ -243,6 +244,25 @@ fn other_layouts() {
         let entries = decode(Leniency::Compat, nothing);
         assert_eq!(fault(&entries[0]), ("key", "empty, so it names no CID", None, true));
         assert!(entries[0].let_through.is_empty());
+    }
+}
+
+#[test]
+fn strict_takes_the_shortest_headers_alone() {
+    let text = key::text(&cid(1));
+    let before = [b"\x82\xa1k\xda\x00\x3a", text.as_bytes(), b"\xa1v"].concat();
+    for (len, shorter, longer) in [
+        (31_usize, &b"\xbf"[..], &b"\xda\x00\x1f"[..]),
+        (65_535, b"\xda\xff\xff", b"\xdb\x00\x00\xff\xff"),
+    ] {
+        // A field that nobody knows, as long as it takes.
+        let head = if len == 31 { vec![0x7a, 29] } else { vec![0x7a, 0xfb, 0xff, 0x03] };
+        let value = [&head[..], &vec![0; len - head.len()]].concat();
+        let with = |header| [&before[..], header, &value].concat();
+        assert!(decode(Leniency::Strict, &with(shorter))[0].body.is_ok());
+        let longer = with(longer);
+        assert_eq!(fault(&decode(Leniency::Strict, &longer)[0]).0, "entry");
+        assert_eq!(decode(Leniency::Compat, &longer)[0].let_through, [OTHER_LAYOUT]);
     }
 }
 

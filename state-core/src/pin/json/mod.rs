@@ -6,6 +6,12 @@
 //! spaces, HTML escaping on, metadata sorted by bytes, times in the writer's zone, which
 //! is UTC unless another host's bytes are to be made.
 //!
+//! Some stored pins cannot be told apart in JSON, by Go's bytes or any: a type above 4
+//! shows as `bad-type`, a byte of an origin's name that is no UTF-8 as U+FFFD, and a time
+//! without the seconds of a zone's offset. A snapshot keeps them. A peer ID that is hashed
+//! neither with SHA2-256 nor not at all is written, but neither ipfs-cluster nor this
+//! reader takes its text.
+//!
 //! # Reading
 //! The reader takes what ipfs-cluster v1.1.6 takes and gives the record it stores. Some of
 //! that loses or alters what the document says. A strict reader refuses those documents;
@@ -42,10 +48,12 @@
 //! or number other than those above says that there is none.
 
 mod escape;
+mod field;
 mod lex;
 mod quirk;
 mod read;
 mod scratch;
+mod values;
 mod write;
 
 pub use self::read::ImportOverrides;

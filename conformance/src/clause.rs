@@ -1,0 +1,76 @@
+//! How clauses and their cases are declared.
+
+use std::fmt;
+
+use futures::future::BoxFuture;
+
+use crate::case::Cx;
+use crate::check::Checked;
+use crate::gate::Gate;
+
+/// A rule that every backend keeps. Ids are stable and appear in reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Clause {
+    /// Its id: a letter for the group and a number.
+    pub id: &'static str,
+    /// What is promised.
+    pub title: &'static str,
+    /// What goes wrong for users where it is broken.
+    pub why: &'static str,
+}
+
+impl fmt::Display for Clause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.id, self.title)
+    }
+}
+
+/// A clause with its cases.
+#[derive(Clone, Copy)]
+pub(crate) struct Declared {
+    pub(crate) clause: &'static Clause,
+    pub(crate) cases: &'static [Case],
+}
+
+/// One test of a clause.
+#[derive(Clone, Copy)]
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) gate: Option<&'static Gate>,
+    /// Whether nothing else may run beside it, since it counts what the process holds.
+    pub(crate) alone: bool,
+    pub(crate) run: CaseFn,
+}
+
+pub(crate) type CaseFn = fn(Cx) -> BoxFuture<'static, Checked>;
+
+/// Declares the clauses of a group and registers their cases, in one place: a case that is
+/// written and not named here is dead code, and the compiler says so.
+///
+/// `case if GATE` runs where a capability is declared; `case as alone` runs by itself.
+macro_rules! clauses {
+    ($($id:ident: $title:literal, $why:literal, [$($case:ident $(if $gate:ident)? $(as $alone:ident)?),* $(,)?];)*) => {
+        pub(super) static CLAUSES: &[$crate::clause::Declared] = &[$(
+            $crate::clause::Declared {
+                clause: &$crate::clause::Clause {
+                    id: stringify!($id),
+                    title: $title,
+                    why: $why,
+                },
+                cases: &[$($crate::clause::Case {
+                    name: stringify!($case),
+                    gate: $crate::clause::clauses!(@gate $($gate)?),
+                    alone: $crate::clause::clauses!(@alone $($alone)?),
+                    run: |cx| Box::pin($case(cx)),
+                }),*],
+            },
+        )*];
+    };
+    (@gate) => { None };
+    (@gate $gate:ident) => { Some(&$crate::gate::$gate) };
+    (@alone) => { false };
+    (@alone alone) => { true };
+}
+
+pub(crate) use clauses;
