@@ -1,5 +1,7 @@
 //! Which store is used, what becomes of one that is not there, and what is said about it.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod common;
 
 use common::{CID, Place, run};
