@@ -25,7 +25,7 @@ use pinstate_core::format::ndjson::{NdjsonDecoder, NdjsonEncoder};
 use pinstate_core::pin::{Cid, ImportOverrides, Zone};
 use pinstate_core::transfer::{ExportOptions, ImportOptions, Unwatched, export, import};
 use pinstate_core::{Clock, ListOptions, NamespaceName, State, Store};
-use pinstate_memory::MemoryFactory;
+use pinstate_memory::MemoryBackend;
 use pinstate_sled::SledFactory;
 
 #[global_allocator]
@@ -399,7 +399,7 @@ async fn all_cids(state: &State) -> Vec<Cid> {
 }
 
 async fn open(place: Where, path: &Path, create: bool) -> (Arc<dyn Store>, State) {
-    let registry = Registry::new().with(MemoryFactory).with(SledFactory);
+    let registry = Registry::new().with(MemoryBackend::new()).with(SledFactory);
     let uri = match place {
         Where::Memory => "memory:".to_owned(),
         Where::Sled => format!("sled:{}?durability=power", path.display()),

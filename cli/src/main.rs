@@ -1,1 +1,34 @@
-fn main() {}
+//! The `pinstate` command: the whole of IPFS-Cluster's pinset, in a store of one's choice.
+//!
+//! The rooms: `args` says what the command line looks like, `backends` which stores this
+//! program knows, `session` opens one, `commands` holds one file for each command, and
+//! `transfer`, `staging`, `input` and `outfile` are what import and export stand on.
+
+mod args;
+mod backends;
+mod commands;
+mod digester;
+mod duration;
+mod exit;
+mod formats;
+mod input;
+mod logging;
+mod outfile;
+mod output;
+mod paths;
+mod pins;
+mod progress;
+mod session;
+mod signal;
+mod staging;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = match args::parse() {
+        Ok(args) => args,
+        Err(exit) => return exit.into(),
+    };
+    logging::start();
+    commands::run(args).into()
+}

@@ -44,6 +44,30 @@ impl Settings {
         self.values.keys().map(String::as_str)
     }
 
+    /// The keys that were set and their values as they may be shown: what is a secret by
+    /// its name is not.
+    pub fn shown(&self) -> impl Iterator<Item = (&str, String)> {
+        self.values.iter().map(|(key, value)| {
+            let secret = ["password", "secret", "token"].iter().any(|word| key.contains(word));
+            let text = match value {
+                _ if secret => "[hidden]".to_owned(),
+                Value::String(_, text) => text.clone(),
+                Value::Char(_, c) => c.to_string(),
+                Value::Bool(_, truth) => truth.to_string(),
+                Value::Num(_, number) => number
+                    .to_i128()
+                    .map(|n| n.to_string())
+                    .or_else(|| number.to_u128().map(|n| n.to_string()))
+                    .or_else(|| number.to_f64().map(|n| n.to_string()))
+                    .unwrap_or_default(),
+                Value::Array(..) | Value::Dict(..) | Value::Empty(..) => {
+                    serde_json::to_string(value).unwrap_or_default()
+                }
+            };
+            (key.as_str(), text)
+        })
+    }
+
     /// The values as the backend's own configuration type.
     ///
     /// # Errors

@@ -254,8 +254,17 @@ impl Run<'_> {
         &mut self,
         groups: &mut mpsc::Receiver<Result<Group>>,
     ) -> std::result::Result<(), Ended> {
+        let stop = self.options.stop.clone();
         loop {
-            let group = match groups.recv().await {
+            let group = tokio::select! {
+                biased;
+                () = stop.stopped() => {
+                    self.flush().await?;
+                    return Err(Ended);
+                }
+                group = groups.recv() => group,
+            };
+            let group = match group {
                 Some(Ok(group)) => group,
                 Some(Err(error)) => return self.fail(error).await,
                 None => {

@@ -18,11 +18,19 @@ pub use import::{ImportEnd, ImportOptions, ImportReport, check, import};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::Notify;
+
 use crate::format::Entry;
 
 /// Asks a transfer to stop at the next boundary of a record.
 #[derive(Clone, Debug, Default)]
-pub struct StopFlag(Arc<AtomicBool>);
+pub struct StopFlag(Arc<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    asked: AtomicBool,
+    waiting: Notify,
+}
 
 impl StopFlag {
     /// A flag that is not set.
@@ -33,13 +41,26 @@ impl StopFlag {
 
     /// Asks to stop.
     pub fn stop(&self) {
-        self.0.store(true, Ordering::Release);
+        self.0.asked.store(true, Ordering::Release);
+        self.0.waiting.notify_waiters();
     }
 
     /// Whether stopping was asked for.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        self.0.load(Ordering::Acquire)
+        self.0.asked.load(Ordering::Acquire)
+    }
+
+    /// Waits until stopping is asked for: for whoever else is waiting, as for an input that
+    /// may never go on.
+    pub async fn stopped(&self) {
+        let asked = self.0.waiting.notified();
+        tokio::pin!(asked);
+        // Registered before the look at the flag: one of the two sees the asking.
+        asked.as_mut().enable();
+        if !self.is_set() {
+            asked.await;
+        }
     }
 }
 

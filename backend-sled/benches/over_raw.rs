@@ -1,0 +1,352 @@
+//! What this backend costs over the engine alone, at the same durability.
+//!
+//! Both sides live in one process, in two folders of one file system, with the same cache,
+//! keys and values, and take turns; each figure is the median over the rounds, and each
+//! ratio the median of the rounds' ratios. `cargo bench -p pinstate-sled` runs it;
+//! `PINSTATE_BENCH_ROWS` sets how many rows there are in the end (400,000).
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pinstate_core::{
+    BatchItem, BatchOptions, CheckedScan, Key, Namespace, NamespaceName, Put, ReadOptions,
+    ScanOptions, Store, Version,
+};
+use pinstate_sled::{DEFAULT_CACHE, SledConfig, SledStore};
+
+const ROUNDS: usize = 11;
+const BATCH: usize = 1_000;
+
+struct Raw {
+    db: sled::Db,
+    tree: sled::Tree,
+    log: File,
+}
+
+impl Raw {
+    fn open(path: &Path) -> Self {
+        let db = sled::Config::new().path(path).cache_capacity(DEFAULT_CACHE.0).open().unwrap();
+        let tree = db.open_tree("rows").unwrap();
+        Self { db, tree, log: File::open(path.join("db")).unwrap() }
+    }
+
+    fn put(&self, rows: &[(Vec<u8>, Vec<u8>)]) {
+        let mut order: Vec<&(Vec<u8>, Vec<u8>)> = rows.iter().collect();
+        order.sort_unstable();
+        for (key, value) in order {
+            self.tree.insert(key, value.as_slice()).unwrap();
+        }
+        self.db.flush().unwrap();
+        self.log.sync_data().unwrap();
+    }
+}
+
+/// A row as an import makes them: the CID's common beginning and a hash, 269 bytes.
+fn row(random: &mut fastrand::Rng) -> (Vec<u8>, Vec<u8>) {
+    let mut key = vec![0x01, 0x55, 0x12, 0x20];
+    key.extend((0..32).map(|_| random.u8(..)));
+    let mut value = vec![0u8; 269];
+    random.fill(&mut value[..64]);
+    (key, value)
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Medians of both sides and of their ratio; `work` gives a figure for raw and for us.
+fn compare(what: &str, unit: &str, rounds: usize, mut work: impl FnMut(usize) -> (f64, f64)) {
+    let (mut raw, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    for round in 0..rounds {
+        let (r, o) = work(round);
+        raw.push(r);
+        ours.push(o);
+        ratios.push(o / r);
+    }
+    let ratio = median(&mut ratios);
+    let spread = format!("{:.2} to {:.2}", ratios[0], ratios[ratios.len() - 1]);
+    println!(
+        "{what:<24} raw {:>10.1} {unit}   ours {:>10.1} {unit}   ratio {ratio:.2} ({spread})",
+        median(&mut raw),
+        median(&mut ours),
+    );
+}
+
+fn rate(count: usize, elapsed: Duration) -> f64 {
+    count as f64 / elapsed.as_secs_f64()
+}
+
+/// Runs both in an order that changes from round to round.
+fn in_turn<R, O>(round: usize, raw: impl FnOnce() -> R, ours: impl FnOnce() -> O) -> (R, O) {
+    if round.is_multiple_of(2) {
+        let raw = raw();
+        (raw, ours())
+    } else {
+        let ours = ours();
+        (raw(), ours)
+    }
+}
+
+fn main() {
+    let rows: usize =
+        std::env::var("PINSTATE_BENCH_ROWS").map_or(400_000, |rows| rows.parse().unwrap());
+    let folder = tempfile::tempdir_in(std::env::var("PINSTATE_BENCH_DIR").unwrap_or(".".into()));
+    let folder = folder.unwrap();
+    let (raw_path, our_path) = (folder.path().join("raw"), folder.path().join("ours"));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
+    let name: NamespaceName = "pins".parse().unwrap();
+
+    let raw = Raw::open(&raw_path);
+    let store = runtime.block_on(SledStore::open(SledConfig::new(&our_path).create())).unwrap();
+    runtime.block_on(store.create_namespace(&name)).unwrap();
+    let pins = runtime.block_on(store.open_namespace(&name)).unwrap();
+
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut keys: Vec<Vec<u8>> = Vec::with_capacity(rows);
+    compare("batched put", "rows/s", ROUNDS, |round| {
+        let (mut raw_time, mut our_time) = (Duration::ZERO, Duration::ZERO);
+        let batches = rows / ROUNDS / BATCH;
+        for batch in 0..batches {
+            let made: Vec<_> = (0..BATCH).map(|_| row(&mut random)).collect();
+            keys.extend(made.iter().map(|(key, _)| key.clone()));
+            let items: Vec<BatchItem> = made
+                .iter()
+                .map(|(k, v)| Put::new(Key::copy_from(k), v.clone(), Version(1)).into())
+                .collect();
+            let (r, o) = in_turn(
+                round + batch,
+                || timed(|| raw.put(&made)),
+                || {
+                    timed(|| {
+                        let done = runtime.block_on(pins.apply(items, BatchOptions::new()));
+                        done.unwrap().into_result().unwrap();
+                    })
+                },
+            );
+            raw_time += r;
+            our_time += o;
+        }
+        (rate(batches * BATCH, raw_time), rate(batches * BATCH, our_time))
+    });
+
+    drop(raw);
+    drop(pins);
+    runtime.block_on(store.close()).unwrap();
+    drop(store);
+    open_get_close(&runtime, &raw_path, &our_path, &keys, &name);
+
+    let raw = Raw::open(&raw_path);
+    let store = runtime.block_on(SledStore::open(SledConfig::new(&our_path))).unwrap();
+    let pins = runtime.block_on(store.open_namespace(&name)).unwrap();
+    random.shuffle(&mut keys);
+    many_gets(&runtime, &raw, &pins, &keys);
+    scans(&runtime, &raw, &pins, keys.len());
+    single_gets(&runtime, &raw, &pins, &keys);
+    for n in [2, 16] {
+        let began = Instant::now();
+        let parts = runtime.block_on(pins.split(n)).unwrap().len();
+        println!("split({n}) into {parts} took {:.1} ms", began.elapsed().as_secs_f64() * 1e3);
+    }
+    drop(pins);
+    runtime.block_on(store.close()).unwrap();
+}
+
+fn timed(work: impl FnOnce()) -> Duration {
+    let began = Instant::now();
+    work();
+    began.elapsed()
+}
+
+fn open_get_close(
+    runtime: &tokio::runtime::Runtime,
+    raw_path: &Path,
+    our_path: &Path,
+    keys: &[Vec<u8>],
+    name: &NamespaceName,
+) {
+    compare("open, get, close", "ms", ROUNDS, |round| {
+        let key = &keys[round * 1_009 % keys.len()];
+        let (r, o) = in_turn(
+            round,
+            || {
+                timed(|| {
+                    let raw = Raw::open(raw_path);
+                    assert!(raw.tree.get(key).unwrap().is_some());
+                })
+            },
+            || {
+                timed(|| {
+                    runtime.block_on(async {
+                        let store = SledStore::open(SledConfig::new(our_path)).await.unwrap();
+                        let pins = store.open_namespace(name).await.unwrap();
+                        let key = Key::copy_from(key);
+                        assert!(pins.get(&key, ReadOptions::new()).await.unwrap().is_some());
+                        drop(pins);
+                        store.close().await.unwrap();
+                    });
+                })
+            },
+        );
+        // The engine's threads let go of its files a little after it was closed.
+        while !is_free(raw_path) {
+            std::thread::yield_now();
+        }
+        (r.as_secs_f64() * 1e3, o.as_secs_f64() * 1e3)
+    });
+}
+
+fn is_free(path: &Path) -> bool {
+    let log = File::open(path.join("db")).unwrap();
+    rustix::fs::flock(&log, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+fn many_gets(
+    runtime: &tokio::runtime::Runtime,
+    raw: &Raw,
+    pins: &Arc<dyn Namespace>,
+    keys: &[Vec<u8>],
+) {
+    let mut chunks = keys.chunks_exact(BATCH).cycle();
+    for sorted in [false, true] {
+        let what = if sorted { "get 1,000, raw sorted" } else { "get 1,000" };
+        compare(what, "rows/s", ROUNDS, |round| {
+            let (mut raw_time, mut our_time) = (Duration::ZERO, Duration::ZERO);
+            for turn in 0..10 {
+                let mut asked = chunks.next().unwrap().to_vec();
+                let ours: Vec<Key> = asked.iter().map(|key| Key::copy_from(key)).collect();
+                let (r, o) = in_turn(
+                    round + turn,
+                    || {
+                        timed(|| {
+                            if sorted {
+                                asked.sort_unstable();
+                            }
+                            for key in &asked {
+                                assert!(raw.tree.get(key).unwrap().is_some());
+                            }
+                        })
+                    },
+                    || {
+                        timed(|| {
+                            let got = runtime.block_on(pins.get_many(&ours, ReadOptions::new()));
+                            assert!(got.unwrap().iter().all(|r| matches!(r, Ok(Some(_)))));
+                        })
+                    },
+                );
+                raw_time += r;
+                our_time += o;
+            }
+            (rate(10 * BATCH, raw_time), rate(10 * BATCH, our_time))
+        });
+    }
+}
+
+fn scans(runtime: &tokio::runtime::Runtime, raw: &Raw, pins: &Arc<dyn Namespace>, rows: usize) {
+    compare("scan", "rows/s", 5, |round| {
+        let (r, o) = in_turn(
+            round,
+            || {
+                timed(|| {
+                    let bytes = |row: sled::Result<(sled::IVec, sled::IVec)>| {
+                        let (key, value) = row.unwrap();
+                        key.len() + value.len()
+                    };
+                    assert!(raw.tree.iter().map(bytes).sum::<usize>() > rows * 305 - 1);
+                })
+            },
+            || {
+                timed(|| {
+                    runtime.block_on(async {
+                        let mut scan =
+                            CheckedScan::new(pins.scan(ScanOptions::new()).await.unwrap());
+                        let mut bytes = 0;
+                        while let Some(page) = scan.next_page().await.unwrap() {
+                            for row in page.items {
+                                let row = row.unwrap();
+                                bytes += row.key.len() + row.value.len();
+                            }
+                        }
+                        assert!(bytes > rows * 305 - 1);
+                    });
+                })
+            },
+        );
+        (rate(rows, r), rate(rows, o))
+    });
+}
+
+fn single_gets(
+    runtime: &tokio::runtime::Runtime,
+    raw: &Raw,
+    pins: &Arc<dyn Namespace>,
+    keys: &[Vec<u8>],
+) {
+    // Pages in the engine's cache, so that what is compared is the way there.
+    let warm: Vec<Vec<u8>> = keys[..2_000].to_vec();
+    for _ in 0..3 {
+        for key in &warm {
+            raw.tree.get(key).unwrap();
+        }
+    }
+    let one_by_one = |pins: Arc<dyn Namespace>, keys: Vec<Key>| async move {
+        let mut times = Vec::with_capacity(keys.len());
+        for key in &keys {
+            let began = Instant::now();
+            assert!(pins.get(key, ReadOptions::new()).await.unwrap().is_some());
+            times.push(began.elapsed().as_secs_f64() * 1e6);
+        }
+        median(&mut times)
+    };
+    compare("single get, one caller", "us", ROUNDS, |round| {
+        let ours: Vec<Key> = warm.iter().map(|key| Key::copy_from(key)).collect();
+        in_turn(
+            round,
+            || {
+                let mut times: Vec<f64> = warm
+                    .iter()
+                    .map(|key| {
+                        timed(|| assert!(raw.tree.get(key).unwrap().is_some())).as_secs_f64() * 1e6
+                    })
+                    .collect();
+                median(&mut times)
+            },
+            || {
+                // As a task, since that is how a server calls it.
+                runtime.block_on(async {
+                    tokio::spawn(one_by_one(Arc::clone(pins), ours)).await.unwrap()
+                })
+            },
+        )
+    });
+    let shared: Arc<Vec<Key>> =
+        Arc::new(keys.iter().take(64_000).map(|k| Key::copy_from(k)).collect());
+    let mut rates: Vec<f64> = (0..5)
+        .map(|_| {
+            let elapsed = timed(|| {
+                runtime.block_on(async {
+                    let tasks: Vec<_> = (0..64)
+                        .map(|task| {
+                            let (pins, keys) = (Arc::clone(pins), Arc::clone(&shared));
+                            tokio::spawn(async move {
+                                for key in keys.iter().skip(task).step_by(64) {
+                                    let got = pins.get(key, ReadOptions::new()).await;
+                                    assert!(got.unwrap().is_some());
+                                }
+                            })
+                        })
+                        .collect();
+                    for task in tasks {
+                        task.await.unwrap();
+                    }
+                });
+            });
+            rate(shared.len(), elapsed)
+        })
+        .collect();
+    println!("{:<24} ours {:>10.1} gets/s", "single gets, 64 tasks", median(&mut rates));
+}

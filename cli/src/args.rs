@@ -1,0 +1,187 @@
+//! The command line. What belongs to one command stands in that command's room.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::error::ErrorKind;
+use clap::{Args, Parser, Subcommand};
+use pinstate_core::NamespaceName;
+use pinstate_core::format::Fault;
+use serde_json::json;
+
+use crate::commands::{
+    cleanup, completions, config, count, digest, export, import, namespaces, pin, state,
+};
+use crate::exit::Exit;
+use crate::output::Form;
+
+/// The variables of the environment that stand for options below, without `PINSTATE_` and
+/// in lower case: the configuration does not read them.
+pub(crate) const VARIABLES: &[&str] = &["config", "store", "namespace", "output", "log"];
+
+/// Keep, list, import and export an IPFS-Cluster pinset.
+///
+/// The store is named by URI (sled:PATH, memory:) or by a name from the configuration file.
+/// Without either it is a sled store in the user's data directory.
+///
+/// Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 finished, but some
+/// records were rejected or unreadable (each is reported); 5 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "pinstate", version, propagate_version = true, max_term_width = 100)]
+pub(crate) struct CommandLine {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// Configuration file, TOML or (by its ending .json) JSON [default:
+    /// ~/.config/pinstate/config.toml, if it is there]
+    #[arg(long, value_name = "FILE", env = "PINSTATE_CONFIG", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Store, by URI or by its name in the configuration
+    #[arg(
+        long,
+        value_name = "NAME|URI",
+        env = "PINSTATE_STORE",
+        hide_env_values = true,
+        global = true
+    )]
+    pub(crate) store: Option<String>,
+    /// Namespace of the store
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "PINSTATE_NAMESPACE",
+        default_value = "default",
+        value_parser = namespace,
+        global = true
+    )]
+    pub(crate) namespace: NamespaceName,
+    /// Form of the output. auto: text where stdout is a terminal, JSON elsewhere
+    #[arg(long, value_enum, env = "PINSTATE_OUTPUT", default_value_t, global = true)]
+    pub(crate) output: Form,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Add, show, list and remove pins
+    #[command(subcommand)]
+    Pin(pin::PinCommand),
+    /// Write the pinset to a file, a raft folder or stdout
+    Export(export::ExportArgs),
+    /// Store the pins of a file, a raft folder or stdin
+    Import(import::ImportArgs),
+    /// The same import and export under the names of ipfs-cluster-service
+    #[command(subcommand)]
+    State(state::StateCommand),
+    /// Count the pins
+    Count(count::CountArgs),
+    /// Print a digest of the pinset, to compare it with another
+    Digest(digest::DigestArgs),
+    /// List, create and drop namespaces
+    #[command(subcommand)]
+    Namespaces(namespaces::NamespacesCommand),
+    /// Remove all pins of the namespace
+    Cleanup(cleanup::CleanupArgs),
+    /// Say how the store is
+    Health,
+    /// Show the backends of this program and what they can do
+    Backends,
+    /// Show or check the configuration
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print a completion script for a shell
+    Completions(completions::CompletionsArgs),
+}
+
+pub(crate) fn namespace(text: &str) -> Result<NamespaceName, String> {
+    text.parse().map_err(|error: pinstate_core::Error| error.message().to_owned())
+}
+
+/// An argument that is one of the library's own values.
+pub(crate) fn parsed<T: FromStr<Err = Fault>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|fault: Fault| fault.reason.into_owned())
+}
+
+/// Reads the command line; tells what is wrong with it, or the help that was asked for.
+pub(crate) fn parse() -> Result<CommandLine, Exit> {
+    CommandLine::try_parse().map_err(|error| match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            // A pager that was closed is no error.
+            let _ = error.print();
+            Exit::Done
+        }
+        _ => {
+            if wants_json(std::env::args_os(), std::env::var_os("PINSTATE_OUTPUT")) {
+                let text = error.render().to_string();
+                let line = text.lines().next().unwrap_or_default();
+                let message = line.strip_prefix("error: ").unwrap_or(line);
+                let json = json!({ "error": {
+                    "kind": "usage",
+                    "message": message,
+                    "operation": "configure",
+                    "outcome": "not-applied",
+                    "retry": "never",
+                    "backend": null,
+                    "hint": "pinstate --help",
+                    "exit": Exit::Usage as u8,
+                } });
+                let _ = writeln!(std::io::stderr(), "{json}");
+            } else {
+                let _ = error.print();
+            }
+            Exit::Usage
+        }
+    })
+}
+
+/// Whether a command line that cannot be understood asks for JSON.
+fn wants_json(args: impl Iterator<Item = OsString>, variable: Option<OsString>) -> bool {
+    let mut form = variable;
+    let mut args = args.skip(1);
+    while let Some(arg) = args.next() {
+        if arg == "--" {
+            break;
+        }
+        if arg == "--output" {
+            form = args.next();
+        } else if let Some(value) = arg.to_str().and_then(|arg| arg.strip_prefix("--output=")) {
+            form = Some(value.into());
+        }
+    }
+    form.is_some_and(|form| form == "json")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn a_broken_command_line_still_says_its_form() {
+        let wants = |args: &[&str], variable: Option<&str>| {
+            let args = std::iter::once("pinstate").chain(args.iter().copied());
+            wants_json(args.map(OsString::from), variable.map(OsString::from))
+        };
+        assert!(wants(&["--output", "json", "x"], None));
+        assert!(wants(&["x", "--output=json"], Some("text")));
+        assert!(wants(&["x"], Some("json")));
+        assert!(!wants(&["x", "--output", "text"], Some("json")));
+        assert!(!wants(&["--", "--output=json"], None));
+        assert!(!wants(&["--output"], None));
+    }
+}

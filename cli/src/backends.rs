@@ -1,0 +1,21 @@
+//! The backends that this program is built with: the only list of them.
+
+use pinstate_core::config::Registry;
+
+/// What stands for the store when neither the command line nor the configuration names
+/// one: its backend, which keeps its data in the user's data directory.
+pub(crate) const DEFAULT_BACKEND: &str = "sled";
+
+/// Every backend, those left out by name.
+pub(crate) fn registry() -> Registry {
+    let registry = Registry::new();
+    #[cfg(feature = "memory")]
+    let registry = registry.with(pinstate_memory::MemoryBackend::new());
+    #[cfg(not(feature = "memory"))]
+    let registry = registry.with_left_out("memory", "memory");
+    #[cfg(feature = "sled")]
+    let registry = registry.with(pinstate_sled::SledFactory);
+    #[cfg(not(feature = "sled"))]
+    let registry = registry.with_left_out("sled", "sled");
+    registry
+}

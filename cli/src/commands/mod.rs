@@ -1,0 +1,55 @@
+//! The commands: one room each.
+
+pub(crate) mod backends;
+pub(crate) mod cleanup;
+pub(crate) mod completions;
+pub(crate) mod config;
+pub(crate) mod count;
+pub(crate) mod digest;
+pub(crate) mod export;
+pub(crate) mod health;
+pub(crate) mod import;
+pub(crate) mod namespaces;
+pub(crate) mod pin;
+pub(crate) mod state;
+
+use pinstate_core::{Error, ErrorKind, Operation};
+
+use crate::args::{Command, CommandLine, Global};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::Output;
+
+/// Runs a command and tells of its failure.
+pub(crate) fn run(line: CommandLine) -> Exit {
+    let out = Output::new(line.global.output);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let error =
+                Error::new(ErrorKind::Internal, Operation::Open, "no threads can be started")
+                    .with_source(error);
+            return out.failure(&error.into());
+        }
+    };
+    let result = runtime.block_on(dispatch(&line.global, line.command, out));
+    // A read of stdin that still waits for its bytes must not keep the program from ending.
+    runtime.shutdown_background();
+    result.unwrap_or_else(|failure: Failure| out.failure(&failure))
+}
+
+async fn dispatch(global: &Global, command: Command, out: Output) -> Outcome {
+    match command {
+        Command::Pin(command) => pin::run(global, command, out).await,
+        Command::Export(args) => export::run(global, args, out).await,
+        Command::Import(args) => import::run(global, args, out).await,
+        Command::State(command) => state::run(global, command, out).await,
+        Command::Count(args) => count::run(global, args, out).await,
+        Command::Digest(args) => digest::run(global, args, out).await,
+        Command::Namespaces(command) => namespaces::run(global, command, out).await,
+        Command::Cleanup(args) => cleanup::run(global, args, out).await,
+        Command::Health => health::run(global, out).await,
+        Command::Backends => backends::run(out),
+        Command::Config(command) => config::run(global, command, out).await,
+        Command::Completions(args) => completions::run(&args),
+    }
+}

@@ -1,0 +1,254 @@
+//! From the command line to an opened store: configuration, store, layers, namespace,
+//! clock, pinset.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use pinstate_core::config::{Config, OpenOptions, Registry, StoreUri, invalid};
+use pinstate_core::layer::Layers;
+use pinstate_core::{
+    Clock, ClockOptions, Error, ErrorKind, Namespace, NamespaceName, State, Store,
+};
+
+use crate::args::{Global, VARIABLES};
+use crate::backends::{DEFAULT_BACKEND, registry};
+use crate::exit::{Failure, Outcome};
+use crate::output::Output;
+use crate::{logging, paths, staging};
+
+/// What a command is going to do with the store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    /// Read. Neither a store nor a namespace is created.
+    Read,
+    /// Change what is there. Nothing is created either.
+    Modify,
+    /// Add to it. A missing store is created, and so is the default namespace.
+    Create,
+}
+
+/// What the configuration says, and which store was named.
+#[derive(Debug)]
+pub(crate) struct Choice {
+    pub(crate) registry: Registry,
+    pub(crate) config: Config,
+    /// The configuration file that was read.
+    pub(crate) file: Option<PathBuf>,
+    /// The store that was named: a name in the configuration, or a URI.
+    pub(crate) named: Option<String>,
+}
+
+impl Choice {
+    /// Reads the configuration and finds the store that was named.
+    pub(crate) fn new(global: &Global) -> Outcome<Self> {
+        let file = match &global.config {
+            Some(file) => Some(file.clone()),
+            None => paths::default_config().filter(|file| file.exists()),
+        };
+        let config = Config::load(file.as_deref(), VARIABLES)?;
+        let named = global.store.clone().or_else(|| config.default_store.clone());
+        Ok(Self { registry: registry(), config, file, named })
+    }
+
+    /// The store to open.
+    pub(crate) fn store(&self) -> Outcome<String> {
+        self.named.clone().map_or_else(default_store, Ok)
+    }
+
+    /// The store that a backend's name alone stands for; a store's name or URI is itself.
+    pub(crate) fn store_of_backend(&self, name: &str) -> Outcome<String> {
+        if StoreUri::looks_like(name) || self.config.stores.contains_key(name) {
+            return Ok(name.to_owned());
+        }
+        match self.registry.backend(name)?.name() {
+            DEFAULT_BACKEND => default_store(),
+            other => Ok(format!("{other}:")),
+        }
+    }
+
+    async fn open(&self, store: &str, options: OpenOptions) -> Result<Arc<dyn Store>, Error> {
+        self.registry.open(&self.config, store, options).await
+    }
+}
+
+/// The store that is used when none is named.
+fn default_store() -> Outcome<String> {
+    let path = paths::default_store().ok_or_else(|| {
+        invalid(
+            "no store is named, and there is no home directory to keep one in: name one with \
+             --store, such as sled:PATH",
+        )
+    })?;
+    let path = path.to_str().filter(|path| !path.contains('?')).ok_or_else(|| {
+        invalid(format!(
+            "no store is named, and {} cannot be written as a URI: name one with --store",
+            path.display()
+        ))
+    })?;
+    Ok(format!("{DEFAULT_BACKEND}:{path}"))
+}
+
+/// An opened store and what the command line says about it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) namespace: NamespaceName,
+    pub(crate) out: Output,
+    access: Access,
+}
+
+impl Session {
+    /// Opens the store that the command line names.
+    pub(crate) async fn open(global: &Global, out: Output, access: Access) -> Outcome<Self> {
+        Self::open_choice(Choice::new(global)?, global, out, access).await
+    }
+
+    /// Opens a store that was chosen.
+    pub(crate) async fn open_choice(
+        choice: Choice,
+        global: &Global,
+        out: Output,
+        access: Access,
+    ) -> Outcome<Self> {
+        let name = choice.store()?;
+        let shown = shown(&name);
+        if choice.named.is_none() {
+            out.note(format_args!("no store was named, so this is {shown}"));
+        }
+        let store = match choice.open(&name, OpenOptions::new()).await {
+            Err(error) if error.kind() == ErrorKind::NoStore && access == Access::Create => {
+                let store = choice.open(&name, OpenOptions::create()).await?;
+                out.note(format_args!("created the store {shown}"));
+                store
+            }
+            Err(error) if error.kind() == ErrorKind::NoStore => {
+                return Err(Failure::from(error).with_hint(format!(
+                    "nothing has been stored in {shown} yet: 'pinstate import FILE' or 'pinstate \
+                     pin add CID' creates it"
+                )));
+            }
+            opened => opened?,
+        };
+        let session =
+            Self { store: layered(store), namespace: global.namespace.clone(), out, access };
+        match session.prepare().await {
+            Ok(()) => Ok(session),
+            Err(failure) => session.close(Err(failure)).await,
+        }
+    }
+
+    /// What is to be done before anything is changed.
+    async fn prepare(&self) -> Outcome<()> {
+        if self.access == Access::Read {
+            return Ok(());
+        }
+        let capabilities = self.store.capabilities();
+        if self.access == Access::Create && !capabilities.persistent {
+            self.out.note("this store is kept in memory: it is gone when this command ends");
+        }
+        if capabilities.exclusive_open {
+            for left in staging::sweep(&*self.store).await? {
+                self.out.note(format_args!(
+                    "removed what an interrupted import into '{}' had left ({})",
+                    left.target, left.staging
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The namespace that the command line names.
+    pub(crate) async fn namespace(&self) -> Outcome<Arc<dyn Namespace>> {
+        let name = &self.namespace;
+        match self.store.open_namespace(name).await {
+            Err(error) if error.kind() == ErrorKind::NoNamespace => {
+                if self.access == Access::Create && *name == NamespaceName::default() {
+                    self.store.create_namespace(name).await?;
+                    return Ok(self.store.open_namespace(name).await?);
+                }
+                let hint = if *name == NamespaceName::default() {
+                    "nothing has been stored here yet: 'pinstate import FILE' or 'pinstate pin \
+                     add CID' creates it"
+                        .to_owned()
+                } else {
+                    format!(
+                        "'pinstate namespaces list' shows those there are, 'pinstate namespaces \
+                         create {name}' makes it"
+                    )
+                };
+                Err(Failure::from(error).with_hint(hint))
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    /// The namespace that the command line names, if it is there.
+    pub(crate) async fn existing(&self) -> Outcome<Option<Arc<dyn Namespace>>> {
+        match self.store.open_namespace(&self.namespace).await {
+            Err(error) if error.kind() == ErrorKind::NoNamespace => Ok(None),
+            opened => Ok(Some(opened?)),
+        }
+    }
+
+    /// The clock for what the command writes.
+    ///
+    /// Reading commands get one without a mark: they draw nothing from it, and a clock that
+    /// is wrong must not keep anybody from reading.
+    pub(crate) async fn clock(&self) -> Outcome<Arc<Clock>> {
+        Ok(Arc::new(match self.access {
+            Access::Read => Clock::volatile(),
+            Access::Modify | Access::Create => {
+                Clock::open(Arc::clone(&self.store), ClockOptions::new()).await?
+            }
+        }))
+    }
+
+    /// The pinset that the command line names.
+    pub(crate) async fn pins(&self) -> Outcome<State> {
+        let namespace = self.namespace().await?;
+        Ok(State::new(namespace, self.clock().await?))
+    }
+
+    /// Refuses to put a namespace in another's place where others may be writing to it,
+    /// unless the operator says that nobody does.
+    pub(crate) fn alone(&self, exclusive: bool) -> Outcome<()> {
+        let capabilities = self.store.capabilities();
+        if exclusive || capabilities.exclusive_open || !capabilities.persistent {
+            return Ok(());
+        }
+        Err(Failure::usage(
+            "others can write to this store at the same time, and what they write now would be \
+             lost: stop them, and say so with --exclusive",
+        ))
+    }
+
+    /// Closes the store and gives the command's result; a failure to close is one, unless
+    /// there is an earlier one to tell of.
+    pub(crate) async fn close<T>(self, result: Outcome<T>) -> Outcome<T> {
+        let closed = self.store.close().await;
+        let value = result?;
+        closed?;
+        Ok(value)
+    }
+}
+
+/// Puts layers around a store.
+///
+/// An engine within this process answers or fails; what a retry, a deadline or a limit
+/// would do there is to break off a long flush that only needs its time. A store across a
+/// network gets them all. Traces cost something for each call, so they are there when
+/// somebody reads them.
+fn layered(store: Arc<dyn Store>) -> Arc<dyn Store> {
+    let capabilities = store.capabilities();
+    let within = capabilities.exclusive_open || !capabilities.persistent;
+    let layers = if within { Layers::none() } else { Layers::standard() };
+    layers.with_trace(logging::wanted()).apply(store)
+}
+
+/// A store's name or URI as it may be printed: without a password.
+fn shown(store: &str) -> String {
+    match store.parse::<StoreUri>() {
+        Ok(uri) => uri.to_string(),
+        Err(_) => format!("'{store}'"),
+    }
+}
