@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Result};
+use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Outcome, Result};
 use tokio::sync::oneshot;
 
 use crate::commit::Committer;
@@ -31,6 +31,8 @@ const WRITE_QUEUE_KIB: u32 = 8 << 10;
 /// How long the engine's own lock may outlive a store that was just closed: its background
 /// threads finish a little later.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long an engine that has failed may take to close.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The rooms of the namespaces there are.
 pub(crate) type Rooms = Arc<Mutex<BTreeMap<NamespaceName, Arc<Room>>>>;
@@ -139,8 +141,14 @@ impl Engine {
                 drop(answer.send(Err(refusal)));
                 return;
             }
-            match job() {
-                Err(failure) => drop(answer.send(Err(failure))),
+            let result = catch_unwind(AssertUnwindSafe(job));
+            match result.unwrap_or_else(|_| Err(panicked(operation))) {
+                Err(failure) => {
+                    if failure.outcome() == Outcome::Unknown {
+                        committer.poison(&failure);
+                    }
+                    drop(answer.send(Err(failure)));
+                }
                 // Also where nothing was changed: the state that the answer speaks of may
                 // have been written a moment ago, and must not be lost after it.
                 Ok(value) => committer.wait(Box::new(move |barrier: Result<()>| {
@@ -161,15 +169,29 @@ impl Engine {
         let healthy = self.committer.close();
         self.scanners.close();
         self.readers.close();
-        for room in self.rooms.lock().values() {
-            room.shut_closed(healthy);
-        }
+        let trees: Vec<_> =
+            self.rooms.lock().values().filter_map(|room| room.shut_closed()).collect();
         let db = self.db.write().take();
-        if !healthy {
-            // The engine hangs in a flush, and dropping it would flush again.
-            std::mem::forget(db);
+        let engine = move || drop((trees, db));
+        if healthy {
+            engine();
+        } else {
+            drop_sick(engine);
         }
         drop(self.directory.lock().take());
+    }
+}
+
+/// Drops an engine that has failed. Dropping flushes, which may never come back then; it is
+/// waited for a little, and otherwise left behind with its lock, until the process ends.
+fn drop_sick(engine: impl FnOnce() + Send + 'static) {
+    let (done, finished) = std::sync::mpsc::channel();
+    let dropping = std::thread::Builder::new().name("pinstate-drop".into()).spawn(move || {
+        drop(catch_unwind(AssertUnwindSafe(engine)));
+        drop(done.send(()));
+    });
+    if dropping.is_err() || finished.recv_timeout(PATIENCE).is_err() {
+        tracing::error!("the engine hangs; its files stay locked until this process ends");
     }
 }
 
