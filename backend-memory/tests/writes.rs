@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use pinstate_core::{
-    Delete, ErrorKind, Key, Namespace, Put, ReadOptions, Store, Version, WriteOptions, Written,
+    Delete, ErrorKind, Key, Namespace, Put, ReadOptions, Result, Store, Version, WriteOptions,
+    Written,
 };
 use pinstate_memory::{MemoryConfig, MemoryStore};
 
-async fn pins() -> (MemoryStore, Arc<dyn Namespace>) {
-    let store = MemoryStore::open(&MemoryConfig::default()).unwrap();
-    let name = "pins".parse().unwrap();
-    store.create_namespace(&name).await.unwrap();
-    let pins = store.open_namespace(&name).await.unwrap();
-    (store, pins)
+async fn pins() -> Result<(MemoryStore, Arc<dyn Namespace>)> {
+    let store = MemoryStore::open(&MemoryConfig::default())?;
+    let name = "pins".parse()?;
+    store.create_namespace(&name).await?;
+    let pins = store.open_namespace(&name).await?;
+    Ok((store, pins))
 }
 
 fn key() -> Key {
@@ -21,7 +22,7 @@ fn key() -> Key {
 
 #[tokio::test]
 async fn a_plain_delete_does_not_let_older_puts_past_a_marker() {
-    let (_store, pins) = pins().await;
+    let (_store, pins) = pins().await.unwrap();
     let put = |version| Put::new(key(), "v", Version(version));
     pins.delete(Delete::new(key(), Version(20)), WriteOptions::if_newer()).await.unwrap();
     pins.delete(Delete::new(key(), Version(30)), WriteOptions::new()).await.unwrap();
@@ -36,7 +37,7 @@ async fn a_plain_delete_does_not_let_older_puts_past_a_marker() {
 
 #[tokio::test]
 async fn a_repeated_conditional_write_hears_that_it_applied() {
-    let (_store, pins) = pins().await;
+    let (_store, pins) = pins().await.unwrap();
     let if_newer = WriteOptions::if_newer();
     for _ in 0..2 {
         let put = Put::new(key(), "v", Version(10));
@@ -50,7 +51,7 @@ async fn a_repeated_conditional_write_hears_that_it_applied() {
 
 #[tokio::test]
 async fn a_closed_handle_says_closed_before_anything_else() {
-    let (store, pins) = pins().await;
+    let (store, pins) = pins().await.unwrap();
     store.close().await.unwrap();
     let limit = usize::try_from(pins.capabilities().max_value_bytes).unwrap();
     let put = Put::new(key(), vec![0; limit + 1], Version(1));
