@@ -32,8 +32,9 @@
 //!    writes (`put`, `delete`, `apply`) with their preconditions, then `scan`, `split` and
 //!    `purge_deleted`.
 //! 4. `scan.rs`: one scan under way, page by page to an end that says so.
-//! 5. `table.rs`: the engine. Here it is a sorted tree in memory; in your crate it is a
-//!    database, a driver, a service. The other rooms know nothing of how it works.
+//! 5. `table.rs`, with `tree.rs` and `key.rs` below it: the engine. Here it is an ordered
+//!    tree in memory; in your crate it is a database, a driver, a service. The other rooms
+//!    know nothing of how it works.
 //!
 //! # What each method must be careful about
 //!
@@ -66,10 +67,12 @@
 //! go on. An atomic batch takes the lock once, so nobody sees half of it.
 
 mod config;
+mod key;
 mod namespace;
 mod scan;
 mod store;
 mod table;
+mod tree;
 
 pub use config::{MemoryBackend, MemoryConfig};
 pub use store::MemoryStore;

@@ -13,8 +13,9 @@ use pinstate_core::{
 };
 
 use crate::BACKEND;
+use crate::key::TreeKey;
 use crate::scan::MemoryScan;
-use crate::table::{Row, Snapshot, Table, TreeKey};
+use crate::table::{Row, Snapshot, Table};
 
 /// A namespace. The store and every handle and scan share one.
 pub(crate) struct Space {
@@ -348,18 +349,8 @@ impl Namespace for MemoryNamespace {
 
     async fn split(&self, n: usize) -> Result<Vec<Range>> {
         let snapshot = self.0.snapshot(Operation::Split)?;
-        let parts = n.clamp(1, snapshot.len().max(1));
         // The keys at the quantiles are where one range ends and the next begins.
-        let mut bounds = Vec::new();
-        let mut keys = snapshot.iter().map(|(key, _)| key);
-        let mut passed = 0;
-        for part in 1..parts {
-            let rank = (snapshot.len() as u128 * part as u128 / parts as u128) as usize;
-            if let Some(key) = keys.nth(rank - passed) {
-                bounds.push(key.to_bytes());
-            }
-            passed = rank + 1;
-        }
+        let bounds: Vec<Bytes> = snapshot.quantiles(n).into_iter().map(TreeKey::to_bytes).collect();
         let starts = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
         let ends = bounds.iter().cloned().map(Some).chain(std::iter::once(None));
         let range = |(start, end)| Range { scope: self.0.scope.clone(), start, end };

@@ -1,97 +1,17 @@
-//! The engine: an ordered table of rows whose copies are free.
+//! Rows: what is stored under a key, how many there are, and pages of them.
 
-use std::cmp::Ordering;
 use std::ops::Bound;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use imbl::OrdMap;
 use pinstate_core::{Contender, Key, Record, ScanItem, Version};
 
-/// Keys up to this long stand in the tree itself; looking one up then follows no pointer
-/// but those of the tree. CIDs with 32-byte digests are 34 to 38 bytes long.
-const INLINE_KEY_BYTES: usize = 8 * WORDS;
-const WORDS: usize = 5;
+use crate::key::{INLINE_KEY_BYTES, TreeKey};
+use crate::tree::Tree;
 
 /// Values from this size on are shared with readers; copying a shorter one costs less than
 /// counting one more reader of it.
 const SHARED_VALUE_BYTES: usize = 1_024;
-
-/// A key as the tree keeps it. Ordered by its bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) enum TreeKey {
-    /// The bytes as big-endian words, with zeros behind them: the order of words is that of
-    /// bytes, and the first word nearly always decides between two CIDs.
-    Inline {
-        words: [u64; WORDS],
-        len: u8,
-    },
-    Long(Box<[u8]>),
-}
-
-impl TreeKey {
-    pub(crate) fn new(key: &[u8]) -> Self {
-        let mut bytes = [0; INLINE_KEY_BYTES];
-        match (bytes.get_mut(..key.len()), u8::try_from(key.len())) {
-            (Some(place), Ok(len)) => {
-                place.copy_from_slice(key);
-                let (chunks, _) = bytes.as_chunks::<8>();
-                let mut words = [0; WORDS];
-                for (word, chunk) in words.iter_mut().zip(chunks) {
-                    *word = u64::from_be_bytes(*chunk);
-                }
-                Self::Inline { words, len }
-            }
-            _ => Self::Long(key.into()),
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        match self {
-            Self::Inline { len, .. } => usize::from(*len),
-            Self::Long(bytes) => bytes.len(),
-        }
-    }
-
-    /// Appends the key's bytes.
-    pub(crate) fn push(&self, out: &mut Vec<u8>) {
-        match self {
-            Self::Inline { words, .. } => {
-                let end = out.len() + self.len();
-                for word in words {
-                    out.extend_from_slice(&word.to_be_bytes());
-                }
-                out.truncate(end);
-            }
-            Self::Long(bytes) => out.extend_from_slice(bytes),
-        }
-    }
-
-    pub(crate) fn to_bytes(&self) -> Bytes {
-        let mut bytes = Vec::with_capacity(self.len().max(INLINE_KEY_BYTES));
-        self.push(&mut bytes);
-        bytes.into()
-    }
-}
-
-impl PartialOrd for TreeKey {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for TreeKey {
-    fn cmp(&self, other: &Self) -> Ordering {
-        match (self, other) {
-            // Equal words are one key, or one that goes on with zeros where the other ends.
-            (Self::Inline { words, len }, Self::Inline { words: theirs, len: their_len }) => {
-                words.cmp(theirs).then(len.cmp(their_len))
-            }
-            (Self::Long(bytes), Self::Long(theirs)) => bytes.cmp(theirs),
-            _ => self.to_bytes().cmp(&other.to_bytes()),
-        }
-    }
-}
 
 /// What is stored under a key: a live record, or the hidden marker of a conditional delete.
 #[derive(Clone)]
@@ -135,7 +55,7 @@ fn shared(value: &Arc<[u8]>) -> Option<Bytes> {
 /// The rows of one namespace, with their number.
 #[derive(Default)]
 pub(crate) struct Table {
-    rows: OrdMap<TreeKey, Row>,
+    rows: Tree,
     live: u64,
 }
 
@@ -176,7 +96,7 @@ impl Table {
 
 /// The rows as they were at one moment.
 pub(crate) struct Snapshot {
-    rows: OrdMap<TreeKey, Row>,
+    rows: Tree,
 }
 
 /// Consecutive rows out of a snapshot.
@@ -194,14 +114,14 @@ pub(crate) struct Shown {
 }
 
 impl Snapshot {
-    /// Rows, markers included.
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
+    /// All keys with their rows, markers included, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(TreeKey, Row)> {
+        self.rows.iter()
     }
 
-    /// All keys in order, markers included, with their rows.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&TreeKey, &Row)> {
-        self.rows.iter()
+    /// The keys that divide the rows into `parts` of equal size, in order.
+    pub(crate) fn quantiles(&self, parts: usize) -> Vec<&TreeKey> {
+        self.rows.quantiles(parts)
     }
 
     /// Looks at no more than `limit` rows from `start` on and before `end`, and gives those
@@ -217,13 +137,8 @@ impl Snapshot {
         limit: usize,
         shown: Shown,
     ) -> Rows {
-        let end = end.map(TreeKey::new);
-        let rows: Vec<(&TreeKey, &Row)> = self
-            .rows
-            .range((start.map(TreeKey::new), Bound::Unbounded))
-            .take(limit)
-            .take_while(|(key, _)| end.as_ref().is_none_or(|end| *key < end))
-            .collect();
+        let (start, end) = (start.map(TreeKey::new), end.map(TreeKey::new));
+        let rows = self.rows.rows(start.as_ref(), end.as_ref(), limit);
         let Some((last, _)) = rows.last() else {
             return Rows { items: Vec::new(), last: None };
         };
@@ -254,30 +169,5 @@ impl Snapshot {
             items.push(Ok(record));
         }
         Rows { items, last: Some(last) }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tree_keys_have_the_order_and_the_bytes_of_their_keys() {
-        let mut keys: Vec<Vec<u8>> = Vec::new();
-        for len in [0, 1, 7, 8, 9, 16, 39, 40, 41, 80] {
-            for (fill, last) in [(0, 0), (0, 1), (7, 0), (255, 255)] {
-                let mut key = vec![fill; len];
-                if let Some(byte) = key.last_mut() {
-                    *byte = last;
-                }
-                keys.push(key);
-            }
-        }
-        for a in &keys {
-            assert_eq!(TreeKey::new(a).to_bytes(), a);
-            for b in &keys {
-                assert_eq!(TreeKey::new(a).cmp(&TreeKey::new(b)), a.cmp(b), "{a:?} {b:?}");
-            }
-        }
     }
 }

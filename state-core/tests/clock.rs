@@ -1,6 +1,6 @@
 //! The clock over a real store's control records, with a wall clock of the test's.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};

@@ -1,6 +1,6 @@
 //! Layers around a real store: what a batch and a scan do when attempts fail.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

@@ -1,6 +1,6 @@
 //! `State` as a library user sees it, over the memory backend.
 
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used)]
 
 mod common;
 

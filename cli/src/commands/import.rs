@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use pinstate_core::format::manifest::Format;
 use pinstate_core::format::{Entry, Leniency};
 use pinstate_core::transfer::{self, ImportEnd, ImportOptions, ImportReport, StopFlag};
 use pinstate_core::{
@@ -248,14 +249,23 @@ impl Job {
         Ok(report)
     }
 
+    /// Whether an entry that cannot be stored does not end the import.
+    ///
+    /// Of a snapshot ipfs-cluster itself refuses nothing but what is no msgpack. What a
+    /// compatible reader refuses beyond that are keys that are no CIDs, which would be pins
+    /// that no list ever shows.
+    fn goes_on(&self) -> bool {
+        let compat = self.leniency == Leniency::Compat;
+        self.args.rejects.is_some() || compat && self.input.format != Format::Ndjson
+    }
+
     /// Which refused entries the first pass over the input tells.
     fn tell(&self) -> Tell {
-        if self.args.rejects.is_some() { Tell::All } else { Tell::PassedOver }
+        if self.goes_on() { Tell::All } else { Tell::PassedOver }
     }
 
     fn options(&self) -> ImportOptions {
-        let goes_on = self.args.rejects.is_some();
-        ImportOptions::new().keep_going(goes_on).with_stop(self.stop.clone())
+        ImportOptions::new().keep_going(self.goes_on()).with_stop(self.stop.clone())
     }
 
     fn total(&self) -> Total {

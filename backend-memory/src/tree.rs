@@ -1,0 +1,346 @@
+//! An ordered map whose copies share everything until one of them changes.
+//!
+//! The tree has three levels, always: a root over branches over leaves. With up to
+//! [`LEAF_ROWS`] rows in a leaf and [`FANOUT`] leaves in a branch, a million rows make a
+//! root of some two hundred entries, and a hundred million one that still fits into a
+//! cache. Copying the tree copies one counted pointer; a change then copies the root, one
+//! branch and one leaf where others still hold them, and nothing where nobody does.
+//!
+//! Most of a lookup's time is spent waiting for memory, so a leaf is made to be read in few
+//! places: its rows stand in the order in which they came, and beside each row stands one
+//! byte of its key's hash. A lookup compares all these bytes eight at a time and then reads,
+//! nearly always, the one row that it wants; a new row goes to the end, and none is moved.
+//! Who wants the rows of a leaf in order, as a scan does, sorts them. Bytes of hashes that
+//! stand for keys, compared within words, are the idea of SwissTable (Google's Abseil).
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use crate::key::TreeKey;
+use crate::table::Row;
+
+/// Most rows in a leaf.
+const LEAF_ROWS: usize = 64;
+/// Most leaves in a branch.
+const FANOUT: usize = 128;
+/// Two neighbours that have no more than these together become one.
+const MERGED_ROWS: usize = LEAF_ROWS * 3 / 4;
+const MERGED_LEAVES: usize = FANOUT * 3 / 4;
+
+/// A row with its key.
+type Entry = (TreeKey, Row);
+type Branch = Node<Leaf>;
+type Root = Node<Branch>;
+
+/// Parts in order, each but the first with a bound: the keys in it are not below the bound,
+/// and those in the part before it are. There is always a first part, so that every key has
+/// its place.
+#[derive(Clone, Default)]
+struct Node<C> {
+    first: Arc<C>,
+    rest: Vec<(TreeKey, Arc<C>)>,
+}
+
+impl<C: Clone> Node<C> {
+    /// Which part a key belongs to: 0 is the first.
+    fn place(&self, key: &TreeKey) -> usize {
+        self.rest.partition_point(|(bound, _)| bound <= key)
+    }
+
+    fn part(&self, place: usize) -> &Arc<C> {
+        let rest = place.checked_sub(1).and_then(|place| self.rest.get(place));
+        rest.map_or(&self.first, |(_, part)| part)
+    }
+
+    /// A part that may be changed: a copy of its own where others hold it too.
+    fn part_mut(&mut self, place: usize) -> &mut C {
+        let rest = place.checked_sub(1).and_then(|place| self.rest.get_mut(place));
+        Arc::make_mut(rest.map_or(&mut self.first, |(_, part)| part))
+    }
+
+    /// The parts from a place on.
+    fn parts(&self, place: usize) -> impl Iterator<Item = &C> {
+        let first = (place == 0).then_some(&self.first);
+        let rest = self.rest.get(place.saturating_sub(1)..).unwrap_or_default();
+        first.into_iter().chain(rest.iter().map(|(_, part)| part)).map(|part| &**part)
+    }
+
+    /// Adds the part that was split off the one at `place`.
+    fn insert_after(&mut self, place: usize, (bound, part): (TreeKey, C)) {
+        self.rest.insert(place, (bound, Arc::new(part)));
+    }
+
+    /// Takes the upper half away, with its bound, once there are more parts than `most`.
+    fn split(&mut self, most: usize) -> Option<(TreeKey, Self)> {
+        if self.rest.len() < most {
+            return None;
+        }
+        let mut upper = self.rest.split_off(most / 2).into_iter();
+        let (bound, first) = upper.next()?;
+        Some((bound, Self { first, rest: upper.collect() }))
+    }
+}
+
+/// What becomes one with its neighbour when both are small.
+trait Part: Clone {
+    fn size(&self) -> usize;
+
+    /// Takes in the next part, whose keys are not below `bound`.
+    fn absorb(&mut self, bound: TreeKey, next: Self);
+}
+
+impl<C: Part> Node<C> {
+    /// Makes the part at `place` one with a neighbour, where they have room for `most`.
+    fn merge(&mut self, place: usize, most: usize) {
+        let left = place.min(self.rest.len().saturating_sub(1));
+        if self.rest.is_empty() {
+            return;
+        }
+        let (one, two) = (self.part(left).size(), self.part(left + 1).size());
+        if one + two <= most || one == 0 || two == 0 {
+            let (bound, next) = self.rest.remove(left);
+            self.part_mut(left).absorb(bound, Arc::unwrap_or_clone(next));
+        }
+    }
+}
+
+impl Part for Branch {
+    fn size(&self) -> usize {
+        self.rest.len() + 1
+    }
+
+    fn absorb(&mut self, bound: TreeKey, next: Self) {
+        self.rest.push((bound, next.first));
+        self.rest.extend(next.rest);
+    }
+}
+
+/// Rows in the order in which they came.
+#[derive(Clone, Default)]
+struct Leaf {
+    /// A byte of each row's key's hash, eight to a word, the first lowest.
+    tags: [u64; LEAF_ROWS / 8],
+    rows: Vec<Entry>,
+}
+
+/// A one in every byte of a word.
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
+
+impl Leaf {
+    fn new(rows: Vec<Entry>) -> Self {
+        let mut leaf = Self { tags: [0; LEAF_ROWS / 8], rows };
+        leaf.tag_all();
+        leaf
+    }
+
+    fn tag_all(&mut self) {
+        for (i, (key, _)) in self.rows.iter().enumerate() {
+            set_tag(&mut self.tags, i, key.tag());
+        }
+    }
+
+    fn find(&self, key: &TreeKey) -> Option<usize> {
+        let wanted = ONES * u64::from(key.tag());
+        for (number, word) in self.tags.iter().take(self.rows.len().div_ceil(8)).enumerate() {
+            // A byte of `differ` is zero where the tag is the wanted one; the high bits of
+            // `hits` are set there, and at times above such a byte: the key decides.
+            let differ = word ^ wanted;
+            let mut hits = differ.wrapping_sub(ONES) & !differ & (ONES << 7);
+            while hits != 0 {
+                let i = number * 8 + hits.trailing_zeros() as usize / 8;
+                if self.rows.get(i).is_some_and(|(found, _)| found == key) {
+                    return Some(i);
+                }
+                hits &= hits - 1;
+            }
+        }
+        None
+    }
+
+    /// Adds a row whose key is not there, to a leaf that is not full.
+    fn push(&mut self, key: TreeKey, row: Row) {
+        set_tag(&mut self.tags, self.rows.len(), key.tag());
+        if self.rows.len() == self.rows.capacity() {
+            self.rows.reserve_exact(LEAF_ROWS - self.rows.len());
+        }
+        self.rows.push((key, row));
+    }
+
+    fn remove(&mut self, key: &TreeKey) -> Option<Row> {
+        let i = self.find(key)?;
+        let (_, row) = self.rows.swap_remove(i);
+        // The last row stands there now.
+        if let Some((moved, _)) = self.rows.get(i) {
+            set_tag(&mut self.tags, i, moved.tag());
+        }
+        Some(row)
+    }
+
+    /// Takes the upper half away, with its lowest key as bound, once the leaf is full.
+    fn split(&mut self) -> Option<(TreeKey, Self)> {
+        if self.rows.len() < LEAF_ROWS {
+            return None;
+        }
+        self.rows.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        let mut upper = Vec::with_capacity(LEAF_ROWS);
+        upper.extend(self.rows.drain(LEAF_ROWS / 2..));
+        self.tag_all();
+        let (bound, _) = upper.first()?;
+        Some((bound.clone(), Self::new(upper)))
+    }
+}
+
+fn set_tag(tags: &mut [u64; LEAF_ROWS / 8], i: usize, tag: u8) {
+    if let Some(word) = tags.get_mut(i / 8) {
+        let shift = i % 8 * 8;
+        *word = *word & !(0xff << shift) | u64::from(tag) << shift;
+    }
+}
+
+impl Part for Leaf {
+    fn size(&self) -> usize {
+        self.rows.len()
+    }
+
+    fn absorb(&mut self, _bound: TreeKey, next: Self) {
+        for (key, row) in next.rows {
+            self.push(key, row);
+        }
+    }
+}
+
+/// The map. Cloning it costs one counted pointer.
+#[derive(Clone, Default)]
+pub(crate) struct Tree {
+    root: Arc<Root>,
+    len: usize,
+}
+
+impl Tree {
+    /// Rows.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn get(&self, key: &TreeKey) -> Option<&Row> {
+        let branch = self.root.part(self.root.place(key));
+        let leaf = branch.part(branch.place(key));
+        leaf.rows.get(leaf.find(key)?).map(|(_, row)| row)
+    }
+
+    /// Puts a row in the place of the one that is there, which it gives.
+    pub(crate) fn insert(&mut self, key: TreeKey, row: Row) -> Option<Row> {
+        let root = Arc::make_mut(&mut self.root);
+        let branch_place = root.place(&key);
+        let branch = root.part_mut(branch_place);
+        let leaf_place = branch.place(&key);
+        let leaf = branch.part_mut(leaf_place);
+        if let Some((_, old)) = leaf.find(&key).and_then(|i| leaf.rows.get_mut(i)) {
+            return Some(std::mem::replace(old, row));
+        }
+        self.len += 1;
+        let Some(mut upper) = leaf.split() else {
+            leaf.push(key, row);
+            return None;
+        };
+        if key < upper.0 {
+            leaf.push(key, row)
+        } else {
+            upper.1.push(key, row)
+        }
+        branch.insert_after(leaf_place, upper);
+        if let Some(upper) = branch.split(FANOUT) {
+            root.insert_after(branch_place, upper);
+        }
+        None
+    }
+
+    /// Removes a row, which it gives.
+    pub(crate) fn remove(&mut self, key: &TreeKey) -> Option<Row> {
+        // What is not there must not make anything be copied.
+        self.get(key)?;
+        let root = Arc::make_mut(&mut self.root);
+        let branch_place = root.place(key);
+        let branch = root.part_mut(branch_place);
+        let leaf_place = branch.place(key);
+        let leaf = branch.part_mut(leaf_place);
+        let row = leaf.remove(key)?;
+        self.len -= 1;
+        if leaf.size() < LEAF_ROWS / 4 {
+            branch.merge(leaf_place, MERGED_ROWS);
+            if branch.size() < FANOUT / 4 {
+                root.merge(branch_place, MERGED_LEAVES);
+            }
+        }
+        Some(row)
+    }
+
+    fn leaves(&self, from: Option<&TreeKey>) -> impl Iterator<Item = &Leaf> {
+        let branch = from.map_or(0, |key| self.root.place(key));
+        let leaf = from.map_or(0, |key| self.root.part(branch).place(key));
+        let starts = std::iter::once(leaf).chain(std::iter::repeat(0));
+        self.root.parts(branch).zip(starts).flat_map(|(branch, start)| branch.parts(start))
+    }
+
+    /// All rows, in no order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.leaves(None).flat_map(|leaf| &leaf.rows)
+    }
+
+    /// The first `limit` rows from `start` on and before `end`, in the order of keys.
+    pub(crate) fn rows(
+        &self,
+        start: Bound<&TreeKey>,
+        end: Option<&TreeKey>,
+        limit: usize,
+    ) -> Vec<&Entry> {
+        let (from, inside): (_, fn(&TreeKey, &TreeKey) -> bool) = match start {
+            Bound::Included(start) => (Some(start), |key, start| key >= start),
+            Bound::Excluded(start) => (Some(start), |key, start| key > start),
+            Bound::Unbounded => (None, |_, _| true),
+        };
+        let started = |key: &TreeKey| from.is_none_or(|start| inside(key, start));
+        let ended = |key: &TreeKey| end.is_some_and(|end| key >= end);
+        let mut rows: Vec<&Entry> = Vec::new();
+        for leaf in self.leaves(from) {
+            let sorted = rows.len();
+            rows.extend(leaf.rows.iter().filter(|(key, _)| started(key) && !ended(key)));
+            if let Some(new) = rows.get_mut(sorted..) {
+                new.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+            }
+            // Every later leaf is beyond the end where one key of this one is.
+            if rows.len() >= limit || leaf.rows.iter().any(|(key, _)| ended(key)) {
+                break;
+            }
+        }
+        rows.truncate(limit);
+        rows
+    }
+
+    /// The keys that divide the rows into `parts` of equal size, as near as may be: one
+    /// less than parts, or than rows where those are fewer.
+    pub(crate) fn quantiles(&self, parts: usize) -> Vec<&TreeKey> {
+        let parts = parts.clamp(1, self.len.max(1));
+        let rank = |part: usize| (self.len as u128 * part as u128 / parts as u128) as usize;
+        let mut ranks = (1..parts).map(rank).peekable();
+        let mut keys = Vec::new();
+        let mut passed = 0;
+        for leaf in self.leaves(None) {
+            let after = passed + leaf.rows.len();
+            let mut sorted: Vec<&TreeKey> = Vec::new();
+            while let Some(rank) = ranks.next_if(|rank| *rank < after) {
+                if sorted.is_empty() {
+                    sorted.extend(leaf.rows.iter().map(|(key, _)| key));
+                    sorted.sort_unstable();
+                }
+                keys.extend(sorted.get(rank - passed));
+            }
+            passed = after;
+        }
+        keys
+    }
+}
+
+#[cfg(test)]
+#[path = "tree_tests.rs"]
+mod tests;
