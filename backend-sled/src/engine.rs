@@ -16,10 +16,11 @@ use parking_lot::{Mutex, RwLock};
 use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Outcome, Result};
 use tokio::sync::oneshot;
 
+use crate::catalog::last_barrier;
 use crate::commit::Committer;
 use crate::config::SledConfig;
 use crate::directory::{Directory, Marker};
-use crate::durability::{Files, Safety};
+use crate::durability::{Files, Safety, check_end};
 use crate::error::{closed, error, from_engine, from_io, panicked};
 use crate::pool::{Lost, Pool};
 use crate::room::Room;
@@ -64,8 +65,14 @@ impl Engine {
             Some(marker) => (marker, false),
             None => (Marker::new(), true),
         };
-        let rooms = prepare(&db, marker, is_new)?;
-        let mut files = Files::open(directory.path(), config.durability).map_err(io)?;
+        // What the engine asserts may be met in the first pages, too.
+        let prepared = catch_unwind(AssertUnwindSafe(|| {
+            let barrier = last_barrier(&db)?;
+            check_end(directory.path(), barrier)?;
+            Ok((barrier, prepare(&db, marker, is_new)?))
+        }));
+        let (barrier, rooms) = prepared.unwrap_or_else(|_| Err(stumbled()))?;
+        let mut files = Files::open(directory.path(), config.durability, barrier).map_err(io)?;
         files.barrier(&db)?;
         if is_new {
             directory.finish_creation(marker).map_err(io)?;
@@ -188,7 +195,7 @@ fn drop_sick(engine: impl FnOnce() + Send + 'static) {
     let (done, finished) = std::sync::mpsc::channel();
     let dropping = std::thread::Builder::new().name("pinstate-drop".into()).spawn(move || {
         drop(catch_unwind(AssertUnwindSafe(engine)));
-        drop(done.send(()));
+        let _ = done.send(());
     });
     if dropping.is_err() || finished.recv_timeout(PATIENCE).is_err() {
         tracing::error!("the engine hangs; its files stay locked until this process ends");
@@ -243,15 +250,17 @@ fn open_database(directory: &Directory, config: &SledConfig) -> Result<sled::Db>
                 std::thread::sleep(Duration::from_millis(5));
             }
             Ok(Err(e)) => return Err(at(from_engine(e, Operation::Open))),
-            Err(_) => {
-                return Err(at(error(
-                    ErrorKind::Corrupt,
-                    Operation::Open,
-                    "the engine stumbled over its files: restore a backup or import an export",
-                )));
-            }
+            Err(_) => return Err(at(stumbled())),
         }
     }
+}
+
+fn stumbled() -> Error {
+    error(
+        ErrorKind::Corrupt,
+        Operation::Open,
+        "the engine stumbled over its files: restore a backup or import an export",
+    )
 }
 
 /// The engine has no error of its own for this: it wraps the refusal in a text.

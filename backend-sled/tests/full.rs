@@ -2,6 +2,8 @@
 //! again once there is room. Needs the right to mount a small file system; without it the
 //! test says that it was skipped.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
 mod common;
 
 use std::path::Path;

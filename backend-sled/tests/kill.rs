@@ -6,6 +6,8 @@
 //! compares. What may be there for a key: what was acknowledged last, or anything that was
 //! begun after it. The pipe outlives the kill, so the judgement does not depend on the store.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 mod common;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,10 +74,10 @@ fn writer() {
         let store = Arc::new(create(&path).await);
         let pins = namespace(&store, "pins").await;
         let clock = Arc::new(AtomicI64::new(1));
-        let mut tasks = Vec::new();
+        let mut tasks = tokio::task::JoinSet::new();
         for task in 0..6u64 {
             let (pins, clock, store) = (Arc::clone(&pins), Arc::clone(&clock), Arc::clone(&store));
-            tasks.push(tokio::spawn(async move {
+            tasks.spawn(async move {
                 let mut random = fastrand::Rng::with_seed(seed ^ (task << 32));
                 loop {
                     let n = clock.fetch_add(1, Ordering::Relaxed);
@@ -128,11 +130,10 @@ fn writer() {
                         }
                     }
                 }
-            }));
+            });
         }
-        for task in tasks {
-            task.await.unwrap();
-        }
+        let ended = tasks.join_next().await;
+        panic!("a writer ended by itself: {ended:?}");
     });
 }
 
