@@ -75,9 +75,7 @@ pub(crate) enum Command {
     /// Add, show, list and remove pins
     #[command(subcommand)]
     Pin(pin::PinCommand),
-    /// Write the pinset to a file, a raft folder or stdout
     Export(export::ExportArgs),
-    /// Store the pins of a file, a raft folder or stdin
     Import(import::ImportArgs),
     /// The same import and export under the names of ipfs-cluster-service
     #[command(subcommand)]

@@ -2,7 +2,10 @@
 //!
 //! The rooms: `args` says what the command line looks like, `backends` which stores this
 //! program knows, `session` opens one, `commands` holds one file for each command, and
-//! `transfer`, `staging`, `input` and `outfile` are what import and export stand on.
+//! `staging`, `input`, `outfile` and `progress` are what import and export stand on.
+//!
+//! The system's allocator stays. With mimalloc an export of a million pins from sled took
+//! 15 % less processor time and 260 MiB instead of 145, and memory is what is promised.
 
 mod args;
 mod backends;

@@ -147,7 +147,8 @@ impl Rejects {
             }),
             Err(error) => {
                 let message = format!("cannot create {}", path.display());
-                Err(Failure::file(Operation::Import, message, error))
+                let failure = Failure::file(Operation::Import, message, error);
+                Err(failure.with_hint("--rejects wants the name of a new file"))
             }
         }
     }

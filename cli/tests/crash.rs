@@ -1,5 +1,6 @@
 //! Imports that are interrupted: by Ctrl-C, and by a SIGKILL at any moment.
 
+#![cfg(all(feature = "memory", feature = "sled"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;

@@ -1,5 +1,6 @@
 //! `pin`: single pins and lists of them.
 
+#![cfg(all(feature = "memory", feature = "sled"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;

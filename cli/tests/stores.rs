@@ -1,5 +1,6 @@
 //! Which store is used, what becomes of one that is not there, and what is said about it.
 
+#![cfg(all(feature = "memory", feature = "sled"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;

@@ -23,7 +23,7 @@ use crate::progress::{Progress, Total, wanted};
 use crate::session::{Access, Choice, Session};
 use crate::signal;
 
-/// What to write, and where.
+/// Write the pinset to a file, a raft folder or stdout
 ///
 /// A file is there as a whole or not at all, with FILE.manifest beside it, by which an
 /// import can tell whether it has all of it. A stored record that cannot be read, or that

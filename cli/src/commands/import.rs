@@ -8,8 +8,8 @@ use pinstate_core::format::manifest::Format;
 use pinstate_core::format::{Entry, Leniency};
 use pinstate_core::transfer::{self, ImportEnd, ImportOptions, ImportReport, StopFlag};
 use pinstate_core::{
-    CheckedScan, Clock, Durability, Error, ErrorKind, Namespace, Operation, Outcome as Happened,
-    ScanOptions,
+    CheckedScan, Clock, Durability, Error, ErrorKind, Namespace, NamespaceName, Operation,
+    Outcome as Happened, ScanOptions,
 };
 use serde_json::json;
 
@@ -23,7 +23,7 @@ use crate::session::{Access, Choice, Session};
 use crate::signal;
 use crate::staging::Staging;
 
-/// What to read, and what to do with the pins that are there.
+/// Store the pins of a file, a raft folder or stdin
 ///
 /// A FILE.manifest beside the file is compared before anything is stored. An entry that
 /// cannot be stored ends the import, unless --rejects names a file for such entries.
@@ -162,6 +162,10 @@ impl Job {
 
     async fn replace(&mut self, session: &Session) -> Outcome {
         session.alone(self.args.exclusive)?;
+        if session.namespace != NamespaceName::default() {
+            // As everywhere, a misspelt name makes no namespace.
+            session.namespace().await?;
+        }
         self.input.spool(self.args.spool.clone(), &self.stop).await?;
         let checked = self.check().await?;
         if let Some(exit) = self.not_stored(&checked)? {

@@ -15,9 +15,9 @@ use crate::output::Output;
 use crate::pins::{Detail, PinPrinter};
 use crate::session::{Access, Session};
 
-/// The pin to store.
+/// Store a pin, in the place of any that the CID has
 ///
-/// It takes the place of the whole pin that the CID had before: what is not given is not
+/// The new pin takes the place of the whole pin that the CID had before: what is not given is not
 /// kept. As in ipfs-cluster, the type of a pin cannot be changed, and a recursive pin cannot
 /// become a direct one; remove it first.
 #[derive(Debug, Args)]

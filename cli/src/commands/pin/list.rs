@@ -16,12 +16,12 @@ use crate::pins::{Detail, PinPrinter};
 use crate::session::{Access, Session};
 use crate::signal;
 
-/// Which pins to list. Conditions that are given must all hold.
+/// List pins
 ///
-/// In JSON each line is the pin as an export has it. With --limit the place to go on from
-/// follows, where there may be more: on stderr, or in JSON as the last line {"cursor":…}.
+/// Of the conditions that are given all must hold. In JSON each line is the pin as an
+/// export has it. With --limit the place to go on from follows where there may be more: on
+/// stderr, or in JSON as the last line, {"cursor":…}.
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
 pub(crate) struct ListArgs {
     /// Only this type; several may be given
     #[arg(long = "type", value_name = "TYPE", value_parser = pin_type)]

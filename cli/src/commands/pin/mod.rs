@@ -15,7 +15,6 @@ use crate::output::Output;
 /// What to do with pins.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PinCommand {
-    /// Store a pin, in the place of any that the CID has
     Add(Box<add::AddArgs>),
     /// Show pins
     Get(CidArgs),
@@ -23,7 +22,6 @@ pub(crate) enum PinCommand {
     Has(CidArgs),
     /// Remove pins; one that is not there is no error
     Rm(CidArgs),
-    /// List pins
     Ls(Box<list::ListArgs>),
 }
 
