@@ -13,8 +13,8 @@ use sled::{Batch, Db};
 use crate::directory::Marker;
 use crate::error::{error, from_engine};
 use crate::format::{
-    KEY_FORMAT, KEY_REVISION, KEY_TREE, PREFIX_CONTROL, PREFIX_NAMESPACE, decode_control,
-    decode_number, encode_control, is_tree_of_rows, join, tree_name,
+    KEY_BARRIER, KEY_FORMAT, KEY_REVISION, KEY_TREE, PREFIX_CONTROL, PREFIX_NAMESPACE,
+    decode_control, decode_number, encode_control, is_tree_of_rows, join, tree_name,
 };
 
 fn engine(operation: Operation) -> impl Fn(sled::Error) -> Error {
@@ -68,6 +68,15 @@ pub(crate) fn load(db: &Db, marker: Marker) -> Result<BTreeMap<NamespaceName, u6
         }
     }
     Ok(namespaces)
+}
+
+/// The number of the last barrier that the log has got to.
+pub(crate) fn last_barrier(db: &Db) -> Result<u64> {
+    match db.get(KEY_BARRIER).map_err(engine(Operation::Open))? {
+        None => Ok(0),
+        Some(stored) => decode_number(&stored)
+            .ok_or_else(|| corrupt(Operation::Open, "the number of the last barrier is damaged")),
+    }
 }
 
 /// Makes a tree for a namespace and records it; gives its number.

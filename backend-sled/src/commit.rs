@@ -15,7 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use pinstate_core::{Error, ErrorKind, Operation, Outcome};
 
 use crate::durability::Files;
-use crate::error::{error, panicked};
+use crate::error::{closed, error, from_engine, panicked};
 
 /// How often a barrier that takes long is checked for an engine that gave up.
 const WATCH: Duration = Duration::from_millis(100);
@@ -41,7 +41,7 @@ struct Waiting {
 /// The thread that runs barriers.
 pub(crate) struct Committer {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<Flush>>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Committer {
@@ -69,8 +69,14 @@ impl Committer {
             self.shared.ready.notify_one();
         } else {
             drop(waiting);
-            waiter(Err(crate::error::closed(Operation::Sync).with_outcome(Outcome::Unknown)));
+            waiter(Err(closed(Operation::Sync).with_outcome(Outcome::Unknown)));
         }
+    }
+
+    /// Takes no more writes, after a failure in the engine: it may have left something in
+    /// its buffers that no flush gets past.
+    pub(crate) fn poison(&self, cause: &Error) {
+        self.shared.poison(cause);
     }
 
     /// The answer of a store whose flush has failed: what is in the engine's memory and
@@ -81,7 +87,7 @@ impl Committer {
             error(
                 ErrorKind::Closed,
                 operation,
-                "an earlier flush failed and the store takes no more writes: open it again",
+                "an earlier write or flush failed and the store takes no more: restart the program",
             )
             .with_outcome(Outcome::NotApplied)
             .with_source(cause.clone()),
@@ -89,18 +95,27 @@ impl Committer {
     }
 
     /// Runs a last barrier for those that wait, and ends the threads; false where the
-    /// engine hangs, and must then not be touched any more. Blocks.
+    /// engine may hang when it is touched again. Blocks.
     pub(crate) fn close(&self) -> bool {
         self.shared.waiting.lock().open = false;
         self.shared.ready.notify_all();
-        match self.thread.lock().take() {
-            Some(thread) => thread.join().is_ok_and(|flush| flush.close()),
-            None => true,
+        if let Some(thread) = self.thread.lock().take() {
+            // It catches the engine's panics and has none of its own.
+            drop(thread.join());
+        }
+        self.shared.poison.get().is_none()
+    }
+}
+
+impl Shared {
+    fn poison(&self, cause: &Error) {
+        if self.poison.set(cause.clone()).is_ok() {
+            tracing::error!(error = %cause, "a write or flush failed; the store takes no more");
         }
     }
 }
 
-fn run(shared: &Shared, mut flush: Flush) -> Flush {
+fn run(shared: &Shared, mut flush: Flush) {
     loop {
         let waiters = {
             let mut waiting = shared.waiting.lock();
@@ -110,15 +125,14 @@ fn run(shared: &Shared, mut flush: Flush) -> Flush {
             std::mem::take(&mut waiting.waiters)
         };
         if waiters.is_empty() {
-            return flush;
+            return flush.close();
         }
         let result = match shared.poison.get() {
             Some(cause) => Err(cause.clone()),
-            None => flush.barrier(),
+            None => flush.barrier(&shared.poison),
         };
         if let Err(cause) = &result {
-            tracing::error!(error = %cause, "a flush failed; the store takes no more writes");
-            drop(shared.poison.set(cause.clone()));
+            shared.poison(cause);
         }
         for waiter in waiters {
             waiter(result.clone());
@@ -154,7 +168,7 @@ impl Flush {
         Ok(Self { engine, requests: Some(requests), results, thread: Some(thread) })
     }
 
-    fn barrier(&mut self) -> Result<(), Error> {
+    fn barrier(&mut self, poison: &OnceLock<Error>) -> Result<(), Error> {
         let gone = || panicked(Operation::Sync);
         self.requests.as_ref().ok_or_else(gone)?.send(()).map_err(|_| gone())?;
         let began = Instant::now();
@@ -166,9 +180,12 @@ impl Flush {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             // Twice, so that a flush that is about to report the same has the time to.
-            let failure = self.engine.context.global_error().err();
+            let failure = match self.engine.context.global_error() {
+                Err(cause) => Some(from_engine(cause, Operation::Sync)),
+                Ok(()) => poison.get().cloned(),
+            };
             let given_up = match failure {
-                Some(cause) if failed_before => crate::error::from_engine(cause, Operation::Sync),
+                Some(cause) if failed_before => cause,
                 Some(_) => {
                     failed_before = true;
                     continue;
@@ -189,14 +206,13 @@ impl Flush {
         self.thread = None;
     }
 
-    /// Ends the thread; false where it was given up on.
-    fn close(mut self) -> bool {
+    /// Ends the thread, unless it was given up on.
+    fn close(mut self) {
         self.requests = None;
-        let healthy = self.thread.take().is_some_and(|thread| thread.join().is_ok());
-        if !healthy {
-            // Dropping the engine would flush it, and hang as well.
-            std::mem::forget(self.engine);
+        match self.thread.take() {
+            Some(thread) => drop(thread.join()),
+            // Dropping the last handle flushes the engine, and hangs as well.
+            None => std::mem::forget(self.engine),
         }
-        healthy
     }
 }

@@ -14,7 +14,7 @@ use crate::store::{SledStore, capabilities};
 
 /// The engine's page cache unless configured: with it the process stays under 256 MiB while
 /// two million pins are imported (see the [crate docs](crate)).
-pub const DEFAULT_CACHE: ByteSize = ByteSize(32 << 20);
+pub const DEFAULT_CACHE: ByteSize = ByteSize(24 << 20);
 
 /// Least size of the cache: below it the pages of one path down the tree push each other
 /// out.

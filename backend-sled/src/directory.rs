@@ -5,6 +5,7 @@
 //! | `pinstate.store` | the marker: format version and UUID; written last at creation |
 //! | `pinstate.lock` | locked (flock(2)) by the process that has the store open; its number |
 //! | `pinstate.creating` | there from the beginning of creation until the marker stands |
+//! | `pinstate.barrier` | the number of the last barrier, see `durability.rs` |
 //! | `conf`, `db`, `blobs/`, `snap.*` | the engine's |
 //!
 //! The marker is read before the engine touches anything, so that a folder of a newer
@@ -238,7 +239,9 @@ fn remove_half_created(path: &Path) -> io::Result<()> {
         let name = name.to_string_lossy();
         if name == "blobs" {
             fs::remove_dir_all(entry.path())?;
-        } else if name == "db" || name == "conf" || name.starts_with("snap.") {
+        } else if ["db", "conf", "pinstate.barrier"].iter().any(|file| name == *file)
+            || name.starts_with("snap.")
+        {
             fs::remove_file(entry.path())?;
         }
     }

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, RwLock};
-use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Result};
+use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Outcome, Result};
 use tokio::sync::oneshot;
 
+use crate::catalog::last_barrier;
 use crate::commit::Committer;
 use crate::config::SledConfig;
 use crate::directory::{Directory, Marker};
-use crate::durability::{Files, Safety};
+use crate::durability::{Files, Safety, check_end};
 use crate::error::{closed, error, from_engine, from_io, panicked};
 use crate::pool::{Lost, Pool};
 use crate::room::Room;
@@ -31,6 +32,8 @@ const WRITE_QUEUE_KIB: u32 = 8 << 10;
 /// How long the engine's own lock may outlive a store that was just closed: its background
 /// threads finish a little later.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long an engine that has failed may take to close.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The rooms of the namespaces there are.
 pub(crate) type Rooms = Arc<Mutex<BTreeMap<NamespaceName, Arc<Room>>>>;
@@ -62,8 +65,14 @@ impl Engine {
             Some(marker) => (marker, false),
             None => (Marker::new(), true),
         };
-        let rooms = prepare(&db, marker, is_new)?;
-        let mut files = Files::open(directory.path(), config.durability).map_err(io)?;
+        // What the engine asserts may be met in the first pages, too.
+        let prepared = catch_unwind(AssertUnwindSafe(|| {
+            let barrier = last_barrier(&db)?;
+            check_end(directory.path(), barrier)?;
+            Ok((barrier, prepare(&db, marker, is_new)?))
+        }));
+        let (barrier, rooms) = prepared.unwrap_or_else(|_| Err(stumbled()))?;
+        let mut files = Files::open(directory.path(), config.durability, barrier).map_err(io)?;
         files.barrier(&db)?;
         if is_new {
             directory.finish_creation(marker).map_err(io)?;
@@ -139,8 +148,14 @@ impl Engine {
                 drop(answer.send(Err(refusal)));
                 return;
             }
-            match job() {
-                Err(failure) => drop(answer.send(Err(failure))),
+            let result = catch_unwind(AssertUnwindSafe(job));
+            match result.unwrap_or_else(|_| Err(panicked(operation))) {
+                Err(failure) => {
+                    if failure.outcome() == Outcome::Unknown {
+                        committer.poison(&failure);
+                    }
+                    drop(answer.send(Err(failure)));
+                }
                 // Also where nothing was changed: the state that the answer speaks of may
                 // have been written a moment ago, and must not be lost after it.
                 Ok(value) => committer.wait(Box::new(move |barrier: Result<()>| {
@@ -161,15 +176,29 @@ impl Engine {
         let healthy = self.committer.close();
         self.scanners.close();
         self.readers.close();
-        for room in self.rooms.lock().values() {
-            room.shut_closed(healthy);
-        }
+        let trees: Vec<_> =
+            self.rooms.lock().values().filter_map(|room| room.shut_closed()).collect();
         let db = self.db.write().take();
-        if !healthy {
-            // The engine hangs in a flush, and dropping it would flush again.
-            std::mem::forget(db);
+        let engine = move || drop((trees, db));
+        if healthy {
+            engine();
+        } else {
+            drop_sick(engine);
         }
         drop(self.directory.lock().take());
+    }
+}
+
+/// Drops an engine that has failed. Dropping flushes, which may never come back then; it is
+/// waited for a little, and otherwise left behind with its lock, until the process ends.
+fn drop_sick(engine: impl FnOnce() + Send + 'static) {
+    let (done, finished) = std::sync::mpsc::channel();
+    let dropping = std::thread::Builder::new().name("pinstate-drop".into()).spawn(move || {
+        drop(catch_unwind(AssertUnwindSafe(engine)));
+        let _ = done.send(());
+    });
+    if dropping.is_err() || finished.recv_timeout(PATIENCE).is_err() {
+        tracing::error!("the engine hangs; its files stay locked until this process ends");
     }
 }
 
@@ -221,15 +250,17 @@ fn open_database(directory: &Directory, config: &SledConfig) -> Result<sled::Db>
                 std::thread::sleep(Duration::from_millis(5));
             }
             Ok(Err(e)) => return Err(at(from_engine(e, Operation::Open))),
-            Err(_) => {
-                return Err(at(error(
-                    ErrorKind::Corrupt,
-                    Operation::Open,
-                    "the engine stumbled over its files: restore a backup or import an export",
-                )));
-            }
+            Err(_) => return Err(at(stumbled())),
         }
     }
+}
+
+fn stumbled() -> Error {
+    error(
+        ErrorKind::Corrupt,
+        Operation::Open,
+        "the engine stumbled over its files: restore a backup or import an export",
+    )
 }
 
 /// The engine has no error of its own for this: it wraps the refusal in a text.

@@ -20,9 +20,8 @@ pub(crate) fn error(
 /// keeps its kind.
 pub(crate) fn from_engine(source: sled::Error, operation: Operation) -> Error {
     let (kind, message) = match &source {
-        sled::Error::CollectionNotFound(_) => {
-            (ErrorKind::NoNamespace, "the namespace was dropped or replaced")
-        }
+        // Whoever is in a tree keeps it from being dropped.
+        sled::Error::CollectionNotFound(_) => (ErrorKind::Internal, "the engine lost a tree"),
         sled::Error::Corruption { .. } => (
             ErrorKind::Corrupt,
             "the engine found damaged bytes in its files: restore a backup or import an export",
@@ -52,7 +51,8 @@ fn from_io_kind(kind: io::ErrorKind, operation: Operation) -> Error {
             ErrorKind::PermissionDenied,
             operation,
             "the file system refused access to the store",
-        ),
+        )
+        .with_outcome(Outcome::Unknown),
         _ => error(ErrorKind::Io, operation, "reading or writing the store's files failed"),
     }
 }
@@ -91,7 +91,7 @@ mod tests {
             (io(io::ErrorKind::Other), ErrorKind::Io),
             (sled::Error::Unsupported("x".into()), ErrorKind::Incompatible),
             (sled::Error::ReportableBug("x".into()), ErrorKind::Internal),
-            (sled::Error::CollectionNotFound(b"x".into()), ErrorKind::NoNamespace),
+            (sled::Error::CollectionNotFound(b"x".into()), ErrorKind::Internal),
         ] {
             // A clone is what other threads of the engine see of one failure.
             for source in [source.clone(), source] {

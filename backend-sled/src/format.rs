@@ -5,6 +5,7 @@
 //! | tree | key | value |
 //! |---|---|---|
 //! | default | `format` | the contents of the marker file, to tell a mixed-up folder |
+//! | default | `barrier` | number of the last barrier, u64 BE |
 //! | default | `revision` | last revision given to a control record, u64 BE |
 //! | default | `tree` | last number given to a tree of rows, u64 BE |
 //! | default | `n/` + name | number of the namespace's tree, u64 BE |
@@ -21,6 +22,7 @@ use pinstate_core::{Contender, Version};
 pub(crate) const FORMAT: u32 = 1;
 
 pub(crate) const KEY_FORMAT: &[u8] = b"format";
+pub(crate) const KEY_BARRIER: &[u8] = b"barrier";
 pub(crate) const KEY_REVISION: &[u8] = b"revision";
 pub(crate) const KEY_TREE: &[u8] = b"tree";
 pub(crate) const PREFIX_NAMESPACE: &[u8] = b"n/";

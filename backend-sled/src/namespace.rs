@@ -117,7 +117,7 @@ impl Namespace for SledNamespace {
                 return Ok(BatchOutcome::applied(batch.len()));
             }
             room.enter(Operation::Apply, |tree| {
-                Ok(BatchOutcome::new(rows::apply_each(tree, &batch, options)))
+                Ok(BatchOutcome::new(rows::apply_each(tree, &batch, options)?))
             })
         };
         self.engine.write(Operation::Apply, bytes, work).await

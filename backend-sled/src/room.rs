@@ -61,14 +61,15 @@ impl Room {
         *self.door.write() = Door::Gone;
     }
 
-    /// As [`shut_gone`](Self::shut_gone), for a store that closes. Dropping a tree flushes
-    /// the engine, which one that is not healthy may never come back from.
-    pub(crate) fn shut_closed(&self, healthy: bool) {
+    /// As [`shut_gone`](Self::shut_gone), for a store that closes. Gives the tree back:
+    /// dropping it flushes the engine.
+    pub(crate) fn shut_closed(&self) -> Option<sled::Tree> {
         let mut door = self.door.write();
-        if let Door::Open(_) = &*door {
-            let tree = std::mem::replace(&mut *door, Door::Closed);
-            if !healthy {
-                std::mem::forget(tree);
+        match std::mem::replace(&mut *door, Door::Closed) {
+            Door::Open(tree) => Some(tree),
+            shut => {
+                *door = shut;
+                None
             }
         }
     }

@@ -146,11 +146,14 @@ pub(crate) fn write(
 
 /// Writes each item for itself, in key order and, for one key, in the order given. Rows of
 /// one page follow each other then, which the engine rewards by a sixth to a third.
+///
+/// # Errors
+/// Where the engine fails: what came of any item is unknown then.
 pub(crate) fn apply_each(
     tree: &sled::Tree,
     items: &[BatchItem],
     options: BatchOptions,
-) -> Vec<Result<Written>> {
+) -> Result<Vec<Result<Written>>> {
     let condition = if options.if_newer { Precondition::IfNewer } else { Precondition::None };
     let mut order: Vec<usize> = (0..items.len()).collect();
     order.sort_unstable_by_key(|&i| (items.get(i).map(BatchItem::key), i));
@@ -161,8 +164,13 @@ pub(crate) fn apply_each(
         let (Some(item), Some(outcome)) = (items.get(i), outcomes.get_mut(i)) else { continue };
         *outcome = check_size(item, Operation::Apply)
             .and_then(|()| write(tree, item, condition, Operation::Apply, &mut scratch));
+        if let Err(failure) = outcome
+            && failure.outcome() == Outcome::Unknown
+        {
+            return Err(failure.clone());
+        }
     }
-    outcomes
+    Ok(outcomes)
 }
 
 /// Refuses an atomic batch that is over a limit.

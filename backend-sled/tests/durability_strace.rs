@@ -5,6 +5,8 @@
 //! lie a successful `fdatasync` of the engine's log, and for a value in a file of its own
 //! first the `fsync` of that file and of its folder.
 
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
 mod common;
 
 use std::path::Path;

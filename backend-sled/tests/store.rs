@@ -1,5 +1,7 @@
 //! Stores on disk: opening, reopening, refusing, and what a crash leaves.
 
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
 mod common;
 
 use std::fs;

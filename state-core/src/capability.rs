@@ -1,8 +1,9 @@
 //! What an opened store can do, as one flat value that can be printed and compared.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::fmt;
 
-use crate::store::Durability;
+use serde::{Deserialize, Serialize};
 
 /// The powers of an opened store: what this handle can do now.
 ///
@@ -90,4 +91,33 @@ pub enum Consistency {
     ReadYourWrites,
     /// Readers may lag and settle in the end.
     Eventual,
+}
+
+/// What a write is safe from once it has reached a level.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Durability {
+    /// Nothing: it is gone with the process.
+    None,
+    /// The death of the process.
+    Process,
+    /// The loss of power.
+    Power,
+    /// What replicas at this consistency level are safe from.
+    Replicated {
+        /// The consistency level's name.
+        consistency: Cow<'static, str>,
+    },
+}
+
+impl fmt::Display for Durability {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Process => f.write_str("process"),
+            Self::Power => f.write_str("power"),
+            Self::Replicated { consistency } => write!(f, "replicated ({consistency})"),
+        }
+    }
 }

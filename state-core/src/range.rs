@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::error::{Error, ErrorKind, Operation, Result};
-use crate::namespace::NamespaceName;
+use crate::name::NamespaceName;
 
 /// Which namespace of which store a [`Range`] or [`Cursor`] belongs to. Another store, or
 /// the same one after a change of its format, refuses it.

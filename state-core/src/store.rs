@@ -5,13 +5,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use uuid::Uuid;
 
-use crate::capability::Capabilities;
+use crate::capability::{Capabilities, Durability};
 use crate::control::{ControlRecord, ControlWritten, Expect};
 use crate::error::Result;
-use crate::namespace::{Namespace, NamespaceName};
+use crate::name::NamespaceName;
+use crate::namespace::Namespace;
 
 /// Who a store is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
@@ -37,35 +38,6 @@ impl StoreIdentity {
         location: impl Into<String>,
     ) -> Self {
         Self { uuid, backend, format, location: location.into() }
-    }
-}
-
-/// What a write is safe from once it has reached a level.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum Durability {
-    /// Nothing: it is gone with the process.
-    None,
-    /// The death of the process.
-    Process,
-    /// The loss of power.
-    Power,
-    /// What replicas at this consistency level are safe from.
-    Replicated {
-        /// The consistency level's name.
-        consistency: Cow<'static, str>,
-    },
-}
-
-impl fmt::Display for Durability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("none"),
-            Self::Process => f.write_str("process"),
-            Self::Power => f.write_str("power"),
-            Self::Replicated { consistency } => write!(f, "replicated ({consistency})"),
-        }
     }
 }
 

@@ -7,14 +7,15 @@ use parking_lot::Mutex;
 
 use super::{Call, Policy};
 use crate::batch::{Atomicity, BatchItem, BatchOptions, BatchOutcome};
-use crate::capability::Capabilities;
+use crate::capability::{Capabilities, Durability};
 use crate::control::{ControlRecord, ControlWritten, Expect};
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result};
-use crate::namespace::{Count, CountOptions, Namespace, NamespaceName, ReadOptions};
+use crate::name::NamespaceName;
+use crate::namespace::{Count, CountOptions, Namespace, ReadOptions};
 use crate::range::{Cursor, Range, Scope};
 use crate::record::{Key, Record, Version};
 use crate::scan::{Scan, ScanOptions, ScanStep};
-use crate::store::{Durability, Health, NamespaceInfo, Store, StoreIdentity};
+use crate::store::{Health, NamespaceInfo, Store, StoreIdentity};
 use crate::write::{Delete, Precondition, Put, WriteOptions, Written};
 
 #[derive(Debug)]

@@ -1,21 +1,19 @@
 //! Storing the entries of a file or stream.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures::future::BoxFuture;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
+use super::runs::{Run, Writer};
 use super::source::{Group, with_entries};
 use super::{StopFlag, Watch};
-use crate::batch::{BatchItem, BatchOptions, BatchOutcome};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result};
 use crate::format::{Decoder, Entry, Position};
 use crate::namespace::Namespace;
-use crate::record::{Key, Version};
-use crate::write::Put;
+use crate::record::Key;
 
 /// Options of an import.
 #[derive(Clone, Debug)]
@@ -25,6 +23,9 @@ pub struct ImportOptions {
     pub batch: usize,
     /// Batches under way at once.
     pub in_flight: usize,
+    /// Records that are sorted by key before they are written, so that neighbours meet in
+    /// one page of an ordered store. About three times as many are held in memory.
+    pub run: usize,
     /// Go on after an entry that cannot be stored, where the reader knows where the next
     /// begins.
     pub keep_going: bool,
@@ -34,12 +35,12 @@ pub struct ImportOptions {
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { batch: 1_000, in_flight: 4, keep_going: false, stop: StopFlag::new() }
+        Self { batch: 1_000, in_flight: 4, run: 50_000, keep_going: false, stop: StopFlag::new() }
     }
 }
 
 impl ImportOptions {
-    /// Batches of 1,000, four under way, stopping at the first entry that cannot be stored.
+    /// Batches of 1,000, four under way, in sorted runs of 50,000; stopping at the first entry that cannot be stored.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -56,6 +57,13 @@ impl ImportOptions {
     #[must_use]
     pub fn with_batch(mut self, batch: usize) -> Self {
         self.batch = batch.max(1);
+        self
+    }
+
+    /// Sets how many records are sorted at a time.
+    #[must_use]
+    pub fn with_run(mut self, run: usize) -> Self {
+        self.run = run.max(1);
         self
     }
 
@@ -166,9 +174,10 @@ where
 {
     let group = options.batch;
     with_entries(reader, decoder, group, async move |groups| {
-        let mut run = Run { report: ImportReport::new(), options, watch, sink: None };
-        run.drive(groups).await;
-        run.report
+        let mut collector = Collector::new(options, watch, None);
+        collector.drive(groups).await;
+        collector.report.stored = collector.report.read - collector.report.rejected;
+        collector.report
     })
     .await
 }
@@ -191,61 +200,59 @@ where
 {
     let group = options.batch;
     with_entries(reader, decoder, group, async move |groups| {
-        let sink = Sink {
-            namespace,
-            clock,
-            open: Vec::with_capacity(options.batch),
-            keys: HashSet::new(),
-            in_flight: VecDeque::new(),
-        };
-        let mut run = Run { report: ImportReport::new(), options, watch, sink: Some(sink) };
-        run.drive(groups).await;
-        run.report
+        // One run may wait while another is written and a third is collected.
+        let (runs, waiting) = mpsc::channel(1);
+        let writer = Writer::new(namespace, clock, options.batch, options.in_flight);
+        let mut collector = Collector::new(options, watch, Some(runs));
+        let (written, ()) = futures::join!(writer.write(waiting), collector.drive(groups));
+        let mut report = collector.report;
+        report.stored = written.stored;
+        report.unknown = written.unknown;
+        if let Some(error) = written.failure {
+            report.end = ImportEnd::Failed(error);
+            report.last = written.last;
+        }
+        report
     })
     .await
 }
 
-struct Run<'a> {
+/// Sees to every entry, in order, and gathers those that are to be stored into runs.
+struct Collector<'a> {
     report: ImportReport,
     options: ImportOptions,
     watch: &'a mut dyn Watch,
-    /// `None` in a check.
-    sink: Option<Sink<'a>>,
+    /// Where full runs go; `None` in a check.
+    runs: Option<mpsc::Sender<Run>>,
+    open: Run,
+    /// Records at which the open run is full. Runs begin short, so that writing begins soon.
+    full: usize,
 }
 
-struct Sink<'a> {
-    namespace: Arc<dyn Namespace>,
-    clock: &'a Clock,
-    /// The batch that is being filled.
-    open: Vec<(Key, bytes::Bytes)>,
-    /// Fingerprints of the keys of the open batch and of those under way. Two writes of one
-    /// key are never under way at once, so that the later one wins in every store; two keys
-    /// of one fingerprint only wait for each other without need.
-    keys: HashSet<u64>,
-    in_flight: VecDeque<Flight>,
-}
-
-struct Flight {
-    keys: Vec<u64>,
-    outcome: tokio::task::JoinHandle<Result<BatchOutcome>>,
-}
-
-/// The last bytes of a key: of a CID, bytes of a digest, as good as random.
-fn fingerprint(key: &Key) -> u64 {
-    let bytes = key.as_bytes();
-    let tail = bytes.get(bytes.len().saturating_sub(8)..).unwrap_or_default();
-    tail.iter().fold(bytes.len() as u64, |print, &byte| print << 8 | u64::from(byte))
-}
+/// Records in the first run.
+const FIRST_RUN: usize = 4_000;
+/// Bytes at which a run is full, however few its records are.
+const RUN_BYTES: usize = 16 << 20;
 
 /// Why a run ends before its input does.
 struct Ended;
 
-impl Run<'_> {
+impl<'a> Collector<'a> {
+    fn new(
+        options: ImportOptions,
+        watch: &'a mut dyn Watch,
+        runs: Option<mpsc::Sender<Run>>,
+    ) -> Self {
+        let full = FIRST_RUN.min(options.run);
+        Self { report: ImportReport::new(), options, watch, runs, open: Run::default(), full }
+    }
+
+    /// Everything up to where the collecting ends is handed on, however it ends.
     async fn drive(&mut self, mut groups: mpsc::Receiver<Result<Group>>) {
         let ended = self.consume(&mut groups).await.is_err();
-        // Whatever ended the run, what is under way is waited for and counted.
-        while self.land().await {}
-        if ended && matches!(self.report.end, ImportEnd::Complete) {
+        let handed_on = self.hand_on().await.is_ok();
+        self.runs = None;
+        if (ended || !handed_on) && matches!(self.report.end, ImportEnd::Complete) {
             self.report.end = ImportEnd::Stopped;
         }
     }
@@ -258,38 +265,32 @@ impl Run<'_> {
         loop {
             let group = tokio::select! {
                 biased;
-                () = stop.stopped() => {
-                    self.flush().await?;
-                    return Err(Ended);
-                }
+                () = stop.stopped() => return Err(Ended),
                 group = groups.recv() => group,
             };
             let group = match group {
                 Some(Ok(group)) => group,
-                Some(Err(error)) => return self.fail(error).await,
+                Some(Err(error)) => return self.fail(error),
                 None => {
-                    return self
-                        .fail(Error::new(
-                            ErrorKind::Internal,
-                            Operation::Import,
-                            "the decoder died before the end of the input",
-                        ))
-                        .await;
+                    return self.fail(Error::new(
+                        ErrorKind::Internal,
+                        Operation::Import,
+                        "the decoder died before the end of the input",
+                    ));
                 }
             };
-            let pins_before = self.report.read;
+            let read_before = self.report.read;
             for entry in group.entries {
-                if self.options.stop.is_set() {
-                    self.flush().await?;
+                if stop.is_set() {
                     return Err(Ended);
                 }
                 self.take(entry).await?;
             }
             let bytes = group.bytes - self.report.bytes;
             self.report.bytes = group.bytes;
-            self.watch.advance(self.report.read - pins_before, bytes);
+            self.watch.advance(self.report.read - read_before, bytes);
             if group.last {
-                return self.flush().await;
+                return Ok(());
             }
         }
     }
@@ -302,7 +303,12 @@ impl Run<'_> {
         let at = entry.at;
         match entry.body {
             Ok((key, value)) => {
-                self.store(Key::new(key), value).await?;
+                if self.runs.is_some() {
+                    self.open.push(Key::new(key), value, at);
+                    if self.open.len() >= self.full || self.open.bytes() >= RUN_BYTES {
+                        self.hand_on().await?;
+                    }
+                }
             }
             Err(ref fault) => {
                 self.report.rejected += 1;
@@ -310,7 +316,6 @@ impl Run<'_> {
                 // What ipfs-cluster itself passes over ends nothing.
                 let passed_over = !entry.let_through.is_empty();
                 if !passed_over && (!self.options.keep_going || !fault.recoverable) {
-                    self.flush().await?;
                     self.report.end = ImportEnd::Refused(Box::new(entry));
                     return Err(Ended);
                 }
@@ -320,108 +325,20 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn store(&mut self, key: Key, value: bytes::Bytes) -> std::result::Result<(), Ended> {
-        let Some(sink) = &mut self.sink else {
-            self.report.stored += 1;
-            return Ok(());
-        };
-        let fingerprint = fingerprint(&key);
-        if sink.keys.contains(&fingerprint) {
-            self.flush().await?;
-            while self.land().await {}
-            self.check_failed()?;
-        }
-        let Some(sink) = &mut self.sink else { return Ok(()) };
-        sink.keys.insert(fingerprint);
-        sink.open.push((key, value));
-        if sink.open.len() >= self.options.batch {
-            self.flush().await?;
-        }
-        Ok(())
-    }
-
-    /// Sends the open batch on its way; waits for the oldest where too many are.
-    async fn flush(&mut self) -> std::result::Result<(), Ended> {
-        while self.sink.as_ref().is_some_and(|s| s.in_flight.len() >= self.options.in_flight.max(1))
-        {
-            self.land().await;
-        }
-        self.check_failed()?;
-        let Some(sink) = &mut self.sink else { return Ok(()) };
-        if sink.open.is_empty() {
+    async fn hand_on(&mut self) -> std::result::Result<(), Ended> {
+        if self.open.len() == 0 {
             return Ok(());
         }
-        let pins = std::mem::take(&mut sink.open);
-        let first = match sink.clock.draw_many(pins.len()).await {
-            Ok(first) => first,
-            Err(error) => return self.fail(error).await,
-        };
-        let keys = pins.iter().map(|(key, _)| fingerprint(key)).collect();
-        let batch: Vec<BatchItem> = pins
-            .into_iter()
-            .zip(first.micros()..)
-            .map(|((key, value), version)| Put::new(key, value, Version(version)).into())
-            .collect();
-        let namespace = Arc::clone(&sink.namespace);
-        let apply: BoxFuture<'static, _> =
-            Box::pin(async move { namespace.apply(batch, BatchOptions::new()).await });
-        sink.in_flight.push_back(Flight { keys, outcome: tokio::spawn(apply) });
-        sink.open.reserve(self.options.batch);
-        Ok(())
-    }
-
-    /// Waits for the oldest batch under way; false where there is none.
-    async fn land(&mut self) -> bool {
-        let Some(sink) = &mut self.sink else { return false };
-        let Some(flight) = sink.in_flight.pop_front() else { return false };
-        let outcome = flight.outcome.await.unwrap_or_else(|error| {
-            Err(Error::new(ErrorKind::Internal, Operation::Import, "a batch's task died")
-                .with_source(error))
-        });
-        let count = flight.keys.len() as u64;
-        for key in flight.keys {
-            sink.keys.remove(&key);
-        }
-        match outcome {
-            Ok(outcome) => {
-                let unanswered = count.saturating_sub(outcome.items.len() as u64);
-                if unanswered > 0 {
-                    let error = Error::new(
-                        ErrorKind::Internal,
-                        Operation::Import,
-                        "the store did not answer for every write of a batch",
-                    );
-                    self.count_failure(error, unanswered);
-                }
-                for item in outcome.items {
-                    match item {
-                        Ok(_) => self.report.stored += 1,
-                        Err(error) => self.count_failure(error, 1),
-                    }
-                }
-            }
-            Err(error) => self.count_failure(error, count),
-        }
-        true
-    }
-
-    fn count_failure(&mut self, error: Error, pins: u64) {
-        if error.outcome() == Outcome::Unknown {
-            self.report.unknown += pins;
-        }
-        if !matches!(self.report.end, ImportEnd::Failed(_)) {
-            self.report.end = ImportEnd::Failed(error);
+        let run = std::mem::take(&mut self.open);
+        self.full = (self.full * 2).min(self.options.run);
+        match &self.runs {
+            // A writer that is gone has failed, and says why itself.
+            Some(runs) => runs.send(run).await.map_err(|_| Ended),
+            None => Ok(()),
         }
     }
 
-    fn check_failed(&self) -> std::result::Result<(), Ended> {
-        match self.report.end {
-            ImportEnd::Failed(_) => Err(Ended),
-            _ => Ok(()),
-        }
-    }
-
-    async fn fail(&mut self, error: Error) -> std::result::Result<(), Ended> {
+    fn fail(&mut self, error: Error) -> std::result::Result<(), Ended> {
         self.report.end = ImportEnd::Failed(error);
         Err(Ended)
     }

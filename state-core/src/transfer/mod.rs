@@ -1,7 +1,7 @@
 //! Moving a whole pinset between a namespace and a file or stream.
 //!
 //! ```text
-//! import:  reader ─bytes→ decoder thread ─entries→ batches ─apply→ namespace
+//! import:  reader ─bytes→ decoder thread ─entries→ sorted runs ─batches→ namespace
 //! export:  scan ─pages→ encoder threads ─bytes→ writer
 //! ```
 //!
@@ -10,6 +10,7 @@
 
 mod export;
 mod import;
+mod runs;
 mod source;
 
 pub use export::{ExportEnd, ExportOptions, ExportReport, Skipped, export};
