@@ -254,9 +254,11 @@ impl Namespace for MemoryNamespace {
         _options: ReadOptions,
     ) -> Result<Vec<Result<Option<Record>>>> {
         let rows = self.0.read(Operation::GetMany)?;
-        let get =
-            |key: &Key| rows.get(&TreeKey::new(key.as_bytes())).and_then(|row| row.record(key));
-        Ok(keys.iter().map(|key| Ok(get(key))).collect())
+        // All rows first, then all values: the processor waits for several at a time.
+        let find = |key: &Key| rows.get(&TreeKey::new(key.as_bytes()));
+        let found: Vec<Option<&Row>> = keys.iter().map(find).collect();
+        let record = |(key, row): (&Key, Option<&Row>)| Ok(row.and_then(|row| row.record(key)));
+        Ok(keys.iter().zip(found).map(record).collect())
     }
 
     async fn has(&self, key: &Key, _options: ReadOptions) -> Result<bool> {

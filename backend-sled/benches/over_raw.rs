@@ -2,7 +2,9 @@
 //!
 //! Both sides live in one process, in two folders of one file system, with the same cache,
 //! keys and values, and take turns; each figure is the median over the rounds, and each
-//! ratio the median of the rounds' ratios. `cargo bench -p pinstate-sled` runs it;
+//! ratio the median of the rounds' ratios. The ratio of processor time over all rounds
+//! stands beside it, since a busy machine makes whoever uses several threads wait more.
+//! `cargo bench -p pinstate-sled` runs it;
 //! `PINSTATE_BENCH_ROWS` sets how many rows there are in the end (400,000).
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
@@ -10,7 +12,7 @@
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pinstate_core::{
     BatchItem, BatchOptions, CheckedScan, Key, Namespace, NamespaceName, Put, ReadOptions,
@@ -59,26 +61,71 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Medians of both sides and of their ratio; `work` gives a figure for raw and for us.
-fn compare(what: &str, unit: &str, rounds: usize, mut work: impl FnMut(usize) -> (f64, f64)) {
-    let (mut raw, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for round in 0..rounds {
-        let (r, o) = work(round);
-        raw.push(r);
-        ours.push(o);
-        ratios.push(o / r);
-    }
-    let ratio = median(&mut ratios);
-    let spread = format!("{:.2} to {:.2}", ratios[0], ratios[ratios.len() - 1]);
-    println!(
-        "{what:<24} raw {:>10.1} {unit}   ours {:>10.1} {unit}   ratio {ratio:.2} ({spread})",
-        median(&mut raw),
-        median(&mut ours),
-    );
+/// What a piece of work took.
+#[derive(Clone, Copy, Default)]
+struct Spent {
+    wall: f64,
+    cpu: f64,
 }
 
-fn rate(count: usize, elapsed: Duration) -> f64 {
-    count as f64 / elapsed.as_secs_f64()
+impl std::ops::AddAssign for Spent {
+    fn add_assign(&mut self, other: Self) {
+        self.wall += other.wall;
+        self.cpu += other.cpu;
+    }
+}
+
+fn timed(work: impl FnOnce()) -> Spent {
+    let cpu = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        now.tv_sec as f64 + now.tv_nsec as f64 / 1e9
+    };
+    let (began, cpu_before) = (Instant::now(), cpu());
+    work();
+    Spent { wall: began.elapsed().as_secs_f64(), cpu: cpu() - cpu_before }
+}
+
+/// What a figure means.
+#[derive(Clone, Copy)]
+enum Figure {
+    /// Rows in a second: more is better.
+    Rate(usize),
+    /// Milliseconds: less is better.
+    Millis,
+}
+
+/// Prints medians of both sides and of their ratio; `work` tells what each side took.
+fn compare(
+    what: &str,
+    figure: Figure,
+    rounds: usize,
+    mut work: impl FnMut(usize) -> (Spent, Spent),
+) {
+    let (mut raw, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut raw_total, mut our_total) = (Spent::default(), Spent::default());
+    let read = |spent: Spent| match figure {
+        Figure::Rate(rows) => rows as f64 / spent.wall,
+        Figure::Millis => spent.wall * 1e3,
+    };
+    for round in 0..rounds {
+        let (r, o) = work(round);
+        raw.push(read(r));
+        ours.push(read(o));
+        ratios.push(read(o) / read(r));
+        raw_total += r;
+        our_total += o;
+    }
+    let ratio = median(&mut ratios);
+    let unit = if matches!(figure, Figure::Millis) { "ms" } else { "/s" };
+    println!(
+        "{what:<22} raw {:>9.1} {unit}  ours {:>9.1} {unit}  ratio {ratio:.2} ({:.2} to {:.2})  \
+         processor {:.2}",
+        median(&mut raw),
+        median(&mut ours),
+        ratios[0],
+        ratios[ratios.len() - 1],
+        our_total.cpu / raw_total.cpu,
+    );
 }
 
 /// Runs both in an order that changes from round to round.
@@ -108,9 +155,9 @@ fn main() {
 
     let mut random = fastrand::Rng::with_seed(7);
     let mut keys: Vec<Vec<u8>> = Vec::with_capacity(rows);
-    compare("batched put", "rows/s", ROUNDS, |round| {
-        let (mut raw_time, mut our_time) = (Duration::ZERO, Duration::ZERO);
-        let batches = rows / ROUNDS / BATCH;
+    let batches = rows / ROUNDS / BATCH;
+    compare("batched put", Figure::Rate(batches * BATCH), ROUNDS, |round| {
+        let (mut raw_time, mut our_time) = (Spent::default(), Spent::default());
         for batch in 0..batches {
             let made: Vec<_> = (0..BATCH).map(|_| row(&mut random)).collect();
             keys.extend(made.iter().map(|(key, _)| key.clone()));
@@ -131,7 +178,7 @@ fn main() {
             raw_time += r;
             our_time += o;
         }
-        (rate(batches * BATCH, raw_time), rate(batches * BATCH, our_time))
+        (raw_time, our_time)
     });
 
     drop(raw);
@@ -156,12 +203,6 @@ fn main() {
     runtime.block_on(store.close()).unwrap();
 }
 
-fn timed(work: impl FnOnce()) -> Duration {
-    let began = Instant::now();
-    work();
-    began.elapsed()
-}
-
 fn open_get_close(
     runtime: &tokio::runtime::Runtime,
     raw_path: &Path,
@@ -169,7 +210,7 @@ fn open_get_close(
     keys: &[Vec<u8>],
     name: &NamespaceName,
 ) {
-    compare("open, get, close", "ms", ROUNDS, |round| {
+    compare("open, get, close", Figure::Millis, ROUNDS, |round| {
         let key = &keys[round * 1_009 % keys.len()];
         let (r, o) = in_turn(
             round,
@@ -196,7 +237,7 @@ fn open_get_close(
         while !is_free(raw_path) {
             std::thread::yield_now();
         }
-        (r.as_secs_f64() * 1e3, o.as_secs_f64() * 1e3)
+        (r, o)
     });
 }
 
@@ -214,8 +255,8 @@ fn many_gets(
     let mut chunks = keys.chunks_exact(BATCH).cycle();
     for sorted in [false, true] {
         let what = if sorted { "get 1,000, raw sorted" } else { "get 1,000" };
-        compare(what, "rows/s", ROUNDS, |round| {
-            let (mut raw_time, mut our_time) = (Duration::ZERO, Duration::ZERO);
+        compare(what, Figure::Rate(10 * BATCH), ROUNDS, |round| {
+            let (mut raw_time, mut our_time) = (Spent::default(), Spent::default());
             for turn in 0..10 {
                 let mut asked = chunks.next().unwrap().to_vec();
                 let ours: Vec<Key> = asked.iter().map(|key| Key::copy_from(key)).collect();
@@ -241,13 +282,13 @@ fn many_gets(
                 raw_time += r;
                 our_time += o;
             }
-            (rate(10 * BATCH, raw_time), rate(10 * BATCH, our_time))
+            (raw_time, our_time)
         });
     }
 }
 
 fn scans(runtime: &tokio::runtime::Runtime, raw: &Raw, pins: &Arc<dyn Namespace>, rows: usize) {
-    compare("scan", "rows/s", 5, |round| {
+    compare("scan", Figure::Rate(rows), 5, |round| {
         let (r, o) = in_turn(
             round,
             || {
@@ -276,7 +317,7 @@ fn scans(runtime: &tokio::runtime::Runtime, raw: &Raw, pins: &Arc<dyn Namespace>
                 })
             },
         );
-        (rate(rows, r), rate(rows, o))
+        (r, o)
     });
 }
 
@@ -302,18 +343,18 @@ fn single_gets(
         }
         median(&mut times)
     };
-    compare("single get, one caller", "us", ROUNDS, |round| {
+    let (mut raw_medians, mut our_medians) = (Vec::new(), Vec::new());
+    for round in 0..ROUNDS {
         let ours: Vec<Key> = warm.iter().map(|key| Key::copy_from(key)).collect();
-        in_turn(
+        let (r, o) = in_turn(
             round,
             || {
-                let mut times: Vec<f64> = warm
-                    .iter()
-                    .map(|key| {
-                        timed(|| assert!(raw.tree.get(key).unwrap().is_some())).as_secs_f64() * 1e6
-                    })
-                    .collect();
-                median(&mut times)
+                let get = |key: &Vec<u8>| {
+                    let began = Instant::now();
+                    assert!(raw.tree.get(key).unwrap().is_some());
+                    began.elapsed().as_secs_f64() * 1e6
+                };
+                median(&mut warm.iter().map(get).collect::<Vec<_>>())
             },
             || {
                 // As a task, since that is how a server calls it.
@@ -321,8 +362,12 @@ fn single_gets(
                     tokio::spawn(one_by_one(Arc::clone(pins), ours)).await.unwrap()
                 })
             },
-        )
-    });
+        );
+        raw_medians.push(r);
+        our_medians.push(o);
+    }
+    let (r, o) = (median(&mut raw_medians), median(&mut our_medians));
+    println!("single get, one caller raw {r:.1} us  ours {o:.1} us  added {:.1} us", o - r);
     let shared: Arc<Vec<Key>> =
         Arc::new(keys.iter().take(64_000).map(|k| Key::copy_from(k)).collect());
     let mut rates: Vec<f64> = (0..5)
@@ -345,8 +390,8 @@ fn single_gets(
                     }
                 });
             });
-            rate(shared.len(), elapsed)
+            shared.len() as f64 / elapsed.wall
         })
         .collect();
-    println!("{:<24} ours {:>10.1} gets/s", "single gets, 64 tasks", median(&mut rates));
+    println!("single gets, 64 tasks  ours {:.0} /s", median(&mut rates));
 }

@@ -33,7 +33,7 @@ pub struct SledConfig {
     #[serde(default)]
     pub create: bool,
     /// Size of the engine's page cache in bytes, counted as on disk. The process takes
-    /// about three times that, and some 40 MiB for each million records.
+    /// about one and a half times that, and some 40 MiB for each million records.
     #[serde(default = "default_cache")]
     pub cache: ByteSize,
     /// What an acknowledged write is safe from.

@@ -21,6 +21,11 @@
 //! engine, behind all that it covers, and when it is done into a small file beside the log.
 //! A store whose log has not got as far as that file says is refused. The file need not be
 //! synced: it is never ahead of what is durable.
+//!
+//! What this does not find: in the part of the log that was written since the store was
+//! last opened, the engine may also pass over a damaged message and the rest of its segment
+//! (512 KiB), and go on with the next. Older parts are found by an index with a checksum,
+//! and damage in them is an error.
 
 use std::collections::HashSet;
 use std::ffi::OsString;

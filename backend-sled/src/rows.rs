@@ -39,7 +39,8 @@ pub(crate) fn get_many(tree: &sled::Tree, keys: &[Key]) -> Vec<Result<Option<Rec
     // In key order, so that keys of one page are looked up while it is at hand.
     let mut order: Vec<usize> = (0..keys.len()).collect();
     order.sort_unstable_by_key(|&i| keys.get(i));
-    let mut buffer = Vec::new();
+    // Pins are of about this size.
+    let mut buffer = Vec::with_capacity(keys.len().saturating_mul(320).min(1 << 20));
     let mut found: Vec<Result<Option<Place>>> = Vec::new();
     found.resize_with(keys.len(), || Ok(None));
     for i in order {

@@ -157,7 +157,7 @@ impl Suite {
                 .enable_all()
                 .build()?;
             Ok(Arc::new(Run {
-                runtime,
+                runtime: Some(runtime),
                 session: Arc::new(Session::new(Arc::clone(&self.plug), leg.clone())),
                 quiet: Arc::default(),
                 hang: self.hang,
@@ -170,12 +170,22 @@ impl Suite {
 
 /// One leg under way.
 struct Run {
-    runtime: Runtime,
+    /// There until the run is dropped.
+    runtime: Option<Runtime>,
     session: Arc<Session>,
     /// Held for reading by every case, and for writing by one that must run alone.
     quiet: Arc<RwLock<()>>,
     hang: Duration,
     seed: u64,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Waiting for a case that hangs would make the whole program hang.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
 }
 
 impl Run {
@@ -198,7 +208,7 @@ impl Run {
     }
 
     fn close(&self) -> Checked {
-        self.runtime.block_on(self.session.close())
+        self.runtime.as_ref().map_or(Ok(()), |runtime| runtime.block_on(self.session.close()))
     }
 
     /// Runs one case on the run's own threads, so that one that blocks its thread is seen.
@@ -206,9 +216,11 @@ impl Run {
         let (answer, answered) = mpsc::channel();
         let seed = self.seed;
         let work = run_case(Arc::clone(&self.session), Arc::clone(&self.quiet), case, seed);
-        let task = self.runtime.spawn(async move {
-            let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
-            let _ = answer.send(result);
+        let task = self.runtime.as_ref().map(|runtime| {
+            runtime.spawn(async move {
+                let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+                let _ = answer.send(result);
+            })
         });
         let failed = |what: String| {
             Outcome::Failed(format!("{clause} is broken: {}: {what}; seed {seed}", case.name))
@@ -219,7 +231,9 @@ impl Run {
             Ok(Ok(Err(violation))) => failed(violation.to_string()),
             Ok(Err(panic)) => failed(format!("panicked: {}", text_of(&*panic))),
             Err(RecvTimeoutError::Timeout) => {
-                task.abort();
+                if let Some(task) = task {
+                    task.abort();
+                }
                 failed(format!("hangs: expected an end, got none in {} s", self.hang.as_secs()))
             }
             Err(RecvTimeoutError::Disconnected) => failed("was cut off".to_owned()),

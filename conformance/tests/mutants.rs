@@ -13,6 +13,7 @@ mod namespace;
 mod store;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pinstate_conformance::{Leg, Outcome, Plug, Site, Suite, Verdict};
@@ -149,6 +150,8 @@ bugs! {
     KeepsCallersMemory => ["C11"];
     /// The store opens empty of what makes a namespace exist: creating twice succeeds.
     CreateTwice => ["I5", "F1"];
+    /// An empty batch waits for ever.
+    EmptyBatchHangs => ["B8"];
 }
 
 struct Broken(Bug);
@@ -173,7 +176,10 @@ impl Site for Broken {
 }
 
 fn verdicts(bug: Bug, clauses: &[&str]) -> Vec<Verdict> {
-    let suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(1);
+    let mut suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(1);
+    if bug == Bug::EmptyBatchHangs {
+        suite = suite.hang(Duration::from_secs(1));
+    }
     suite.verdicts(clauses).expect("threads can be started")
 }
 

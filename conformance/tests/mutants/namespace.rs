@@ -234,6 +234,7 @@ impl Namespace for BrokenNamespace {
         let atomic = options.atomicity == Atomicity::Required;
         match self.bug {
             Bug::Powerless if atomic => return Err(powerless(Operation::Apply)),
+            Bug::EmptyBatchHangs if batch.is_empty() => std::future::pending().await,
             Bug::BatchReorders => {
                 batch.sort_by_key(|item| matches!(item, BatchItem::Put(_)));
             }
