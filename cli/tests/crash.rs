@@ -9,10 +9,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use common::{Place, Ran, lines, sorted};
-
-/// How long a test waits for what must come before it gives up.
-const PATIENCE: Duration = Duration::from_secs(120);
+use common::{PATIENCE, Place, Ran, finish, lines, sorted};
 
 /// Between two looks at something that will come.
 fn pause() {
@@ -90,7 +87,7 @@ fn an_interrupt_while_nothing_has_come_yet_stores_nothing() {
     let stdin = child.stdin.take();
     wait_until("SIGINT is caught", || catches_interrupts(&child));
     signal(&child, "-INT");
-    let ran = Ran::from(child.wait_with_output().unwrap());
+    let ran = Ran::from(finish(child));
     drop(stdin);
     ran.fails_with(5, "stopped before anything was stored");
     assert!(!place.path("store").exists());
@@ -117,7 +114,7 @@ fn an_interrupt_stops_at_a_record_and_says_what_is_stored() {
             wait_until("SIGINT is caught", || catches_interrupts(&child));
         }
         signal(&child, "-INT");
-        let output = child.wait_with_output().unwrap();
+        let output = finish(child);
         drop(stdin);
         assert_eq!(output.status.code(), Some(5), "{mode}: {output:?}");
         if mode == "merge" {
@@ -147,5 +144,5 @@ fn a_second_interrupt_ends_at_once() {
     stderr.read_line(&mut told).unwrap();
     assert!(told.contains("again to end at once"), "{told}");
     signal(&child, "-INT");
-    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert_eq!(finish(child).status.code(), Some(5));
 }

@@ -370,7 +370,7 @@ fn a_reader_that_leaves_early_is_no_error() {
         let mut first = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut first).unwrap();
         assert!(first.starts_with('{'), "{first}");
-        let ran = common::Ran::from(child.wait_with_output().unwrap()).good();
+        let ran = common::Ran::from(common::finish(child)).good();
         assert_eq!(ran.stderr, "", "{args:?}");
     }
 }

@@ -4,7 +4,9 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -91,7 +93,7 @@ impl Place {
         let input = input.to_vec();
         // Beside the reading of what it says; it may stop reading before the end.
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-        let ran = Ran::from(child.wait_with_output().unwrap());
+        let ran = Ran::from(finish(child));
         writer.join().unwrap();
         ran
     }
@@ -116,7 +118,25 @@ impl Place {
 }
 
 pub(crate) fn run(command: &mut Command) -> Ran {
-    Ran::from(command.output().unwrap())
+    Ran::from(finish(command.spawn().unwrap()))
+}
+
+/// How long a test waits for what must come before it gives up.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for the end of a run and what it said; one that hangs fails the test.
+pub(crate) fn finish(child: Child) -> Output {
+    let id = child.id();
+    let (send, ended) = mpsc::channel();
+    std::thread::spawn(move || drop(send.send(child.wait_with_output())));
+    match ended.recv_timeout(PATIENCE) {
+        Ok(output) => output.unwrap(),
+        Err(_) => {
+            let _ = Command::new("kill").args(["-KILL", &id.to_string()]).status();
+            let said = ended.recv_timeout(PATIENCE);
+            panic!("still running after {PATIENCE:?}; so far it said {said:?}");
+        }
+    }
 }
 
 impl From<std::process::Output> for Ran {
