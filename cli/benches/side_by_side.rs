@@ -200,9 +200,8 @@ impl Go {
             .unwrap();
         let requests = process.stdin.take().unwrap();
         let answers = BufReader::new(process.stdout.take().unwrap());
-        let mut go = Self { process, requests, answers };
-        assert_eq!(go.answer()["ready"], pins);
-        go
+        // What is asked for before it has loaded the pins waits until it has.
+        Self { process, requests, answers }
     }
 
     fn answer(&mut self) -> serde_json::Value {
