@@ -401,7 +401,8 @@ async fn open(place: Where, path: &Path, create: bool) -> (Arc<dyn Store>, State
     let registry = Registry::new().with(MemoryBackend::new()).with(SledFactory);
     let uri = match place {
         Where::Memory => "memory:".to_owned(),
-        Where::Sled => format!("sled:{}?durability=power", path.display()),
+        // As much cache as ipfs-cluster gives pebble.
+        Where::Sled => format!("sled:{}?durability=power&cache=1GiB", path.display()),
     };
     let options = if create { OpenOptions::create() } else { OpenOptions::new() };
     let store = registry.open(&Config::default(), &uri, options).await.unwrap();

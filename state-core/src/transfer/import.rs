@@ -24,8 +24,9 @@ pub struct ImportOptions {
     /// Batches under way at once.
     pub in_flight: usize,
     /// Records that are sorted by key before they are written, so that neighbours meet in
-    /// one page of an ordered store. About three times as many are held in memory.
-    pub run: usize,
+    /// one page of an ordered store; about three times as many are held in memory. `None`
+    /// for 50,000 where the store keeps its records in order on a disk, and 4,000 elsewhere.
+    pub run: Option<usize>,
     /// Go on after an entry that cannot be stored, where the reader knows where the next
     /// begins.
     pub keep_going: bool,
@@ -35,12 +36,12 @@ pub struct ImportOptions {
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { batch: 1_000, in_flight: 4, run: 50_000, keep_going: false, stop: StopFlag::new() }
+        Self { batch: 1_000, in_flight: 4, run: None, keep_going: false, stop: StopFlag::new() }
     }
 }
 
 impl ImportOptions {
-    /// Batches of 1,000, four under way, in sorted runs of 50,000; stopping at the first entry that cannot be stored.
+    /// Batches of 1,000, four under way, in sorted runs as suit the store; stopping at the first entry that cannot be stored.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -63,7 +64,7 @@ impl ImportOptions {
     /// Sets how many records are sorted at a time.
     #[must_use]
     pub fn with_run(mut self, run: usize) -> Self {
-        self.run = run.max(1);
+        self.run = Some(run.max(1));
         self
     }
 
@@ -200,10 +201,15 @@ where
 {
     let group = options.batch;
     with_entries(reader, decoder, group, async move |groups| {
+        let store = namespace.capabilities();
+        let on_disk = store.persistent && store.ordered_scan;
+        let run = options.run.unwrap_or(if on_disk { LONG_RUN } else { FIRST_RUN });
         // One run may wait while another is written and a third is collected.
         let (runs, waiting) = mpsc::channel(1);
         let writer = Writer::new(namespace, clock, options.batch, options.in_flight);
         let mut collector = Collector::new(options, watch, Some(runs));
+        collector.longest = run;
+        collector.full = run.min(FIRST_RUN);
         let (written, ()) = futures::join!(writer.write(waiting), collector.drive(groups));
         let mut report = collector.report;
         report.stored = written.stored;
@@ -227,10 +233,14 @@ struct Collector<'a> {
     open: Run,
     /// Records at which the open run is full. Runs begin short, so that writing begins soon.
     full: usize,
+    /// Records at which any run is full.
+    longest: usize,
 }
 
 /// Records in the first run.
 const FIRST_RUN: usize = 4_000;
+/// Records in a run for an ordered store on a disk.
+const LONG_RUN: usize = 50_000;
 /// Bytes at which a run is full, however few its records are.
 const RUN_BYTES: usize = 16 << 20;
 
@@ -243,8 +253,15 @@ impl<'a> Collector<'a> {
         watch: &'a mut dyn Watch,
         runs: Option<mpsc::Sender<Run>>,
     ) -> Self {
-        let full = FIRST_RUN.min(options.run);
-        Self { report: ImportReport::new(), options, watch, runs, open: Run::default(), full }
+        Self {
+            report: ImportReport::new(),
+            options,
+            watch,
+            runs,
+            open: Run::default(),
+            full: FIRST_RUN,
+            longest: FIRST_RUN,
+        }
     }
 
     /// Everything up to where the collecting ends is handed on, however it ends.
@@ -330,7 +347,7 @@ impl<'a> Collector<'a> {
             return Ok(());
         }
         let run = std::mem::take(&mut self.open);
-        self.full = (self.full * 2).min(self.options.run);
+        self.full = (self.full * 2).min(self.longest);
         match &self.runs {
             // A writer that is gone has failed, and says why itself.
             Some(runs) => runs.send(run).await.map_err(|_| Ended),
