@@ -75,7 +75,8 @@ impl CountOptions {
 /// acknowledged only at the declared
 /// [`ack_durability`](Capabilities::ack_durability). A backend never draws a version.
 /// Dropping a future may or may not stop the work, but leaves the handle usable and no
-/// record torn. After [`close`](crate::Store::close) everything answers `Closed`; after
+/// record torn; what it had begun does not apply after a later
+/// [`sync`](crate::Store::sync) has returned. After [`close`](crate::Store::close) everything answers `Closed`; after
 /// the namespace was dropped or replaced everything answers `NoNamespace`: a handle never
 /// silently reads or writes another namespace that has taken the name.
 #[async_trait]
