@@ -42,6 +42,13 @@ pub struct Fault {
     pub recoverable: bool,
 }
 
+impl Fault {
+    /// A fault of a stored record as a whole, after which the next one can be read.
+    pub(crate) fn whole(reason: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: Cow::Borrowed(""), reason: reason.into(), offset: None, recoverable: true }
+    }
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.field.is_empty() {

@@ -155,12 +155,7 @@ impl PinList {
                 Err(damaged) => Err(BadPin {
                     key: damaged.key,
                     raw: damaged.raw,
-                    fault: Fault {
-                        field: "".into(),
-                        reason: damaged.reason.into(),
-                        offset: None,
-                        recoverable: true,
-                    },
+                    fault: Fault::whole(damaged.reason),
                 }),
             };
             items.push(item);

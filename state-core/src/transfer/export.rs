@@ -195,12 +195,7 @@ fn encode(encoder: &mut dyn Encoder, page: Page) -> Block {
             Err(damaged) => block.skipped.push(Skipped {
                 key: damaged.key.into_bytes(),
                 raw: damaged.raw,
-                fault: Fault {
-                    field: "".into(),
-                    reason: damaged.reason.into(),
-                    offset: None,
-                    recoverable: true,
-                },
+                fault: Fault::whole(damaged.reason),
             }),
         }
     }
