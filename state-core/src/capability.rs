@@ -22,6 +22,9 @@ pub struct Capabilities {
     pub ack_durability: Durability,
     /// The level that `sync` reaches.
     pub sync_durability: Durability,
+    /// Damage of stored bytes is always found: what was stored is read, or an error. Without
+    /// it a record whose bytes are damaged may also be absent, though never another.
+    pub detects_damage: bool,
     /// Scans, and the ranges of a split, come in the byte order of keys.
     pub ordered_scan: bool,
     /// A scan shows the namespace as it was at one moment.
@@ -55,6 +58,7 @@ impl Capabilities {
             exclusive_open: false,
             ack_durability: Durability::None,
             sync_durability: Durability::None,
+            detects_damage: false,
             ordered_scan: false,
             snapshot_scan: false,
             atomic_batch: false,

@@ -130,19 +130,22 @@ pub struct Record {
     /// Whether this is a marker left by a conditional delete. Only a scan that asks for
     /// markers gives one.
     pub deleted: bool,
+    /// Whether it was read at a lower consistency than configured, since that could not be
+    /// met: there may be a newer one. Only a store that was told to do so ever gives one.
+    pub degraded: bool,
 }
 
 impl Record {
     /// A live record.
     #[must_use]
     pub fn live(key: Key, value: Bytes, version: Version) -> Self {
-        Self { key, value, version, deleted: false }
+        Self { key, value, version, deleted: false, degraded: false }
     }
 
     /// The marker of a conditional delete.
     #[must_use]
     pub fn marker(key: Key, version: Version) -> Self {
-        Self { key, value: Bytes::new(), version, deleted: true }
+        Self { key, value: Bytes::new(), version, deleted: true, degraded: false }
     }
 }
 

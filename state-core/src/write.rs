@@ -28,8 +28,9 @@ pub enum Precondition {
 pub struct Put {
     /// The key.
     pub key: Key,
-    /// The bytes to store, verbatim. A store that keeps them for long must copy them:
-    /// they may be a slice of something much larger.
+    /// The bytes to store, verbatim. They may be a slice of something much larger: a store
+    /// that keeps them for long must copy them, unless it finds that it is their only holder
+    /// and that they fill their memory.
     pub value: Bytes,
     /// The version of the write; the same for every attempt.
     pub version: Version,

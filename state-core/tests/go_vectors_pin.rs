@@ -31,6 +31,21 @@ fn vectors(file: &str) -> Vec<(String, Value)> {
     vectors
 }
 
+/// Runs `check` on every vector, and fails with all that it finds.
+fn all_pass(vectors: &[(String, Value)], check: fn(&Value) -> Result<(), String>) {
+    let failed: Vec<_> = vectors
+        .iter()
+        .filter_map(|(name, vector)| Some(format!("{name}: {}", check(vector).err()?)))
+        .collect();
+    assert!(
+        failed.is_empty(),
+        "{} of {} failed:\n{}",
+        failed.len(),
+        vectors.len(),
+        failed.join("\n")
+    );
+}
+
 fn hex(value: &Value) -> Vec<u8> {
     HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap()
 }
@@ -68,18 +83,7 @@ fn check_pin(vector: &Value) -> Result<(), String> {
 
 #[test]
 fn every_stored_pin_is_read_and_written_as_in_go() {
-    let vectors = vectors("pins.jsonl");
-    let failed: Vec<_> = vectors
-        .iter()
-        .filter_map(|(name, vector)| Some(format!("{name}: {}", check_pin(vector).err()?)))
-        .collect();
-    assert!(
-        failed.is_empty(),
-        "{} of {} failed:\n{}",
-        failed.len(),
-        vectors.len(),
-        failed.join("\n")
-    );
+    all_pass(&vectors("pins.jsonl"), check_pin);
 }
 
 /// All entries of an input, read in one piece.
@@ -152,17 +156,7 @@ fn check_import(vector: &Value) -> Result<(), String> {
 fn every_import_stores_what_go_stores() {
     let mut vectors = vectors("json_reader.jsonl");
     vectors.extend(self::vectors("import_options.jsonl"));
-    let failed: Vec<_> = vectors
-        .iter()
-        .filter_map(|(name, vector)| Some(format!("{name}: {}", check_import(vector).err()?)))
-        .collect();
-    assert!(
-        failed.is_empty(),
-        "{} of {} failed:\n{}",
-        failed.len(),
-        vectors.len(),
-        failed.join("\n")
-    );
+    all_pass(&vectors, check_import);
 }
 
 /// Whether JSON has no way to say what the pin says: Go writes every type without a name
@@ -201,16 +195,5 @@ fn check_reimport(vector: &Value) -> Result<(), String> {
 
 #[test]
 fn every_line_go_exports_is_imported_strictly() {
-    let vectors = vectors("pins.jsonl");
-    let failed: Vec<_> = vectors
-        .iter()
-        .filter_map(|(name, vector)| Some(format!("{name}: {}", check_reimport(vector).err()?)))
-        .collect();
-    assert!(
-        failed.is_empty(),
-        "{} of {} failed:\n{}",
-        failed.len(),
-        vectors.len(),
-        failed.join("\n")
-    );
+    all_pass(&vectors("pins.jsonl"), check_reimport);
 }

@@ -68,6 +68,38 @@ async fn the_last_entry_of_a_key_wins_within_a_run_and_across_runs() {
 }
 
 #[tokio::test]
+async fn an_import_made_again_writes_what_had_been_under_way_and_no_more() {
+    let (state, bends) = state().await;
+    let written = Arc::new(Mutex::new(0));
+    let count = Arc::clone(&written);
+    *bends.apply.lock() = Some(Box::new(move |batch, outcome| {
+        *count.lock() += batch.len();
+        Ok(outcome)
+    }));
+    let pin = |n: usize| named(n, if n == 10 { "another" } else { "same" });
+    let options = || ImportOptions::new().with_run(100).with_batch(10);
+    let part = snapshot((0..450).map(|n| named(n, "same")));
+    load(&state, &part, options()).await.complete().unwrap();
+    let whole = snapshot((0..1_000).map(pin));
+    *written.lock() = 0;
+    let report = load(&state, &whole, options().pass_over_equal(true)).await;
+    let report = report.complete().unwrap();
+    let (stored, unchanged) = (report.stored, report.unchanged);
+    assert_eq!(stored, 1_000);
+    // Of the fifth run, which was half there, batches may be written as a whole.
+    assert!((399..=449).contains(&unchanged), "{unchanged} unchanged");
+    assert_eq!(*written.lock() as u64, 1_000 - unchanged);
+    for n in 0..1_000 {
+        assert_eq!(state.get(&cid(n)).await.unwrap().name, pin(n).name);
+    }
+
+    // Unless it is asked to, it writes everything.
+    *written.lock() = 0;
+    let report = load(&state, &whole, options()).await.complete().unwrap();
+    assert_eq!((report.unchanged, *written.lock()), (0, 1_000));
+}
+
+#[tokio::test]
 async fn an_import_stops_at_a_bad_entry_with_everything_before_it_stored() {
     let mut input = snapshot((0..50).map(|n| named(n, "good")));
     let at = input.len();

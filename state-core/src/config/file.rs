@@ -70,7 +70,12 @@ impl Config {
             let place = error.metadata.as_ref().map_or_else(String::new, |metadata| {
                 metadata.source.as_ref().map_or_else(String::new, |source| format!("{source}: "))
             });
-            invalid(format!("{place}{}", error.kind))
+            // The parser of TOML shows the line that it stumbled over, behind a bar: there may
+            // be a password in it.
+            let reason = error.kind.to_string();
+            let reason: Vec<&str> =
+                reason.lines().filter(|line| !line.contains('|')).map(str::trim).collect();
+            invalid(format!("{place}{}", reason.join(": ")))
         })?;
         if let Some(key) = root.keys().find(|key| !KEYS.contains(&key.as_str())) {
             let near = nearest(key, KEYS);

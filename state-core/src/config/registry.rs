@@ -11,6 +11,7 @@ use super::unknown::nearest;
 use super::{Config, Settings, StoreUri, invalid};
 use crate::capability::Capabilities;
 use crate::error::Result;
+use crate::layer::Layers;
 use crate::store::Store;
 
 /// How a store is to be opened, beside its own settings.
@@ -59,6 +60,30 @@ pub trait BackendFactory: Send + Sync + fmt::Debug {
     /// # Errors
     /// `Config` for a URI that makes no sense for this backend.
     fn uri_settings(&self, uri: &StoreUri) -> Result<Dict>;
+
+    /// Judges settings as [`open`](Self::open) does before it touches anything: nothing is
+    /// opened, locked, connected to or read.
+    ///
+    /// # Errors
+    /// `Config` for settings that no store can be opened with, naming where they stand.
+    fn check(&self, settings: &Settings) -> Result<()>;
+
+    /// The layers that a store of these settings wants around it: none where the engine is
+    /// in this process and a call only needs its time, and those that its settings ask for
+    /// where there is a network in between.
+    ///
+    /// # Errors
+    /// `Config` for bad settings.
+    fn layers(&self, settings: &Settings) -> Result<Layers>;
+
+    /// How much these settings want the program to log, where nothing else says it: the
+    /// environment and the program's own settings come first.
+    ///
+    /// # Errors
+    /// `Config` for bad settings.
+    fn log_level(&self, _settings: &Settings) -> Result<Option<tracing::Level>> {
+        Ok(None)
+    }
 
     /// Opens a store.
     ///
@@ -144,7 +169,17 @@ impl Registry {
         options: OpenOptions,
     ) -> Result<Arc<dyn Store>> {
         let (factory, settings) = self.resolve(config, store)?;
+        factory.check(&settings)?;
         factory.open(&settings, options).await
+    }
+
+    /// Judges what a store is configured with, without touching the store.
+    ///
+    /// # Errors
+    /// `Config`, as [`open`](Self::open).
+    pub fn check(&self, config: &Config, store: &str) -> Result<()> {
+        let (factory, settings) = self.resolve(config, store)?;
+        factory.check(&settings)
     }
 
     /// The backend and settings of a store, without opening it.

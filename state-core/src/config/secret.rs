@@ -10,7 +10,18 @@ use serde::{Deserialize, Serialize, Serializer};
 #[serde(transparent)]
 pub struct Secret(String);
 
-const HIDDEN: &str = "[hidden]";
+/// Whether a key's value is not to be shown, by the key's name. It may be misspelt.
+#[must_use]
+pub fn is_secret(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    ["password", "passwd", "passphrase", "secret", "token"].iter().any(|word| key.contains(word))
+        || std::iter::once(key.as_str())
+            .chain(key.split(['_', '-', '.']))
+            .any(|part| strsim::damerau_levenshtein(part, "password") <= 2)
+}
+
+/// What is shown in a secret's place.
+pub const HIDDEN: &str = "[hidden]";
 
 impl Secret {
     /// Hides a value.
@@ -40,6 +51,16 @@ impl Serialize for Secret {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_secrets_are_known_misspelt_or_not() {
+        for key in ["password", "Password", "pasword", "pass_word", "passwort", "db_passwrod"] {
+            assert!(is_secret(key), "{key}");
+        }
+        for key in ["username", "hosts", "keyspace", "path", "page_size", "tls.ca_file"] {
+            assert!(!is_secret(key), "{key}");
+        }
+    }
 
     #[test]
     fn a_secret_shows_in_no_rendering() {

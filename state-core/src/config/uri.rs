@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::invalid;
+use super::secret::{HIDDEN, is_secret};
 use crate::error::{Error, Result};
 
 /// A store's URI. Its text forms never show a password.
@@ -40,6 +41,28 @@ impl StoreUri {
         self.rest.strip_prefix("//").unwrap_or(&self.rest)
     }
 
+    /// Whether a text, `HOST[:PORT],…`, has nothing but ports behind its colons: a name and
+    /// a password without a host have something else there.
+    #[must_use]
+    pub fn is_hosts(text: &str) -> bool {
+        text.split(',').all(|host| {
+            let port = match host.split_once(']') {
+                Some((address, after)) if address.starts_with('[') => after.strip_prefix(':'),
+                _ if host.parse::<std::net::Ipv6Addr>().is_ok() => None,
+                _ => host.split_once(':').map(|(_, port)| port),
+            };
+            port.is_none_or(|port| port.chars().all(|c| c.is_ascii_digit()))
+        })
+    }
+
+    /// A part of the rest without its percent escapes.
+    ///
+    /// # Errors
+    /// `Config` for an escape that is none.
+    pub fn decoded(part: &str) -> Result<String> {
+        percent_decoded(part)
+    }
+
     /// Keys and values after the question mark, percent-decoded.
     #[must_use]
     pub fn query(&self) -> &[(String, String)] {
@@ -62,12 +85,21 @@ impl FromStr for StoreUri {
             )));
         }
         let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if query.contains('@') && cut_off(rest) {
+            return Err(invalid(
+                "a store URI has a '?' before its '@': in a password it is written %3F",
+            ));
+        }
         let query = query
             .split('&')
             .filter(|pair| !pair.is_empty())
             .map(|pair| {
+                // It is not quoted: it may be the end of a password with a question mark in it.
                 let (key, value) = pair.split_once('=').ok_or_else(|| {
-                    invalid(format!("'{}' in a store URI is no key=value", pair.escape_debug()))
+                    invalid(
+                        "what follows the '?' of a store URI is not all key=value; a '?' in a \
+                         password is written %3F",
+                    )
                 })?;
                 Ok((percent_decoded(key)?, percent_decoded(value)?))
             })
@@ -76,8 +108,21 @@ impl FromStr for StoreUri {
     }
 }
 
+/// Whether this ends within a name and a password: it has a colon that no port follows.
+fn cut_off(rest: &str) -> bool {
+    let Some(authority) = rest.strip_prefix("//") else { return false };
+    let authority = authority.split('/').next().unwrap_or_default();
+    !authority.contains('@') && !StoreUri::is_hosts(authority)
+}
+
 fn percent_decoded(text: &str) -> Result<String> {
-    let bad = || invalid(format!("'{}' in a store URI has a bad escape", text.escape_debug()));
+    // The text is not quoted: it may be a password.
+    let bad = || {
+        invalid(
+            "a store URI has a bad escape: after a '%' come two hexadecimal digits, and a '%' \
+             itself is written %25",
+        )
+    };
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
@@ -103,10 +148,20 @@ impl fmt::Display for StoreUri {
                 let name = user.split(':').next().unwrap_or_default();
                 write!(f, "//{name}@{host}")?;
             }
+            // A name and a password, and the host was forgotten.
+            _ if cut_off(&self.rest) => {
+                let name = self.rest.split(':').next().unwrap_or_default();
+                write!(f, "{name}:{HIDDEN}")?;
+            }
+            // Not the form that a password has its place in, but one may have been written.
+            Some((user, host)) if user.contains(':') => {
+                let name = user.split(':').next().unwrap_or_default();
+                write!(f, "{name}@{host}")?;
+            }
             _ => f.write_str(&self.rest)?,
         }
         for (i, (key, value)) in self.query.iter().enumerate() {
-            let shown = if key.contains("password") { "[hidden]" } else { value };
+            let shown = if is_secret(key) { HIDDEN } else { value };
             write!(f, "{}{key}={shown}", if i == 0 { '?' } else { '&' })?;
         }
         Ok(())
@@ -136,10 +191,33 @@ mod tests {
     }
 
     #[test]
+    fn hosts_are_told_from_names_and_passwords() {
+        for hosts in ["h", "h:9042", "h1,h2:1", "[::1]:9042", "[::1]", "::1", "10.0.0.1:1,h:2"] {
+            assert!(StoreUri::is_hosts(hosts), "{hosts}");
+            let uri = format!("scylla://{hosts}/ks");
+            assert_eq!(uri.parse::<StoreUri>().unwrap().to_string(), uri);
+        }
+        for uri in ["scylla://me:hunter2", "scylla://me:2hunter2/ks", "scylla://h:1,me:hunter2"] {
+            let shown = uri.parse::<StoreUri>().unwrap().to_string();
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
+    }
+
+    #[test]
     fn a_password_is_never_shown() {
         let uri: StoreUri = "scylla://me:hunter2@host:9042/ks?password=hunter2".parse().unwrap();
         let shown = format!("{uri} {uri:?}");
         assert!(!shown.contains("hunter2"), "{shown}");
         assert!(shown.contains("//me@host:9042/ks"), "{shown}");
+        let uri: StoreUri = "scylla:me:hunter2@host".parse().unwrap();
+        assert_eq!(uri.to_string(), "scylla:me@host");
+        for bad in [
+            "scylla://me:hunter2?hunter2@host/ks",
+            "scylla://me:hunter2?x=hunter2@host/ks",
+            "scylla://me@host/ks?password=hunter2%",
+        ] {
+            let error = bad.parse::<StoreUri>().unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");
+        }
     }
 }

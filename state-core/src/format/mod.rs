@@ -8,6 +8,7 @@
 pub mod key;
 pub mod manifest;
 pub mod ndjson;
+pub(crate) mod pieces;
 pub mod raft;
 pub mod snapshot;
 
@@ -65,7 +66,9 @@ impl std::error::Error for Fault {}
 pub struct Entry {
     /// Where it stands.
     pub at: Position,
-    /// The record to store (CID bytes, protobuf value), or why there is none.
+    /// The record to store (CID bytes, protobuf value), or why there is none. The value has
+    /// memory of its own, which a store may take over; the key shares some with its
+    /// neighbours, so it is to be copied where it is kept.
     pub body: Result<(Bytes, Bytes), Fault>,
     /// The entry's own bytes; empty unless `body` is a fault.
     pub raw: Bytes,

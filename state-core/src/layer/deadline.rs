@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::{Call, Policy};
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result};
 
-/// The longest time for an operation, retries included. A page of a scan is an operation.
+/// The longest time for an operation, retries included. A page of a scan is an operation; a
+/// call of many records has this time for each thousand. Counting, purging and changes of
+/// namespaces take as long as there is something to do.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Duration);
 
@@ -36,16 +38,34 @@ impl Policy for AttemptTimeout {
     }
 }
 
+/// Calls of more records than this are given more time.
+const RECORDS: usize = 1_000;
+
+/// How long a call may take: none where that depends on how much is stored.
+fn allowed(limit: Duration, call: &Call<'_>) -> Option<Duration> {
+    match call.operation {
+        // Flushing and freeing takes as long as it takes: giving up would leave locks behind.
+        Operation::Close
+        // These read or remove everything, step by step, each of which the backend limits.
+        | Operation::Count
+        | Operation::Purge
+        | Operation::CreateNamespace
+        | Operation::DropNamespace
+        | Operation::ReplaceNamespace => None,
+        _ => {
+            let times = u32::try_from(call.records / RECORDS).unwrap_or(u32::MAX);
+            Some(limit.saturating_mul(times.saturating_add(1)))
+        }
+    }
+}
+
 async fn within<T>(
     limit: Duration,
     call: Call<'_>,
     message: &'static str,
     work: impl Future<Output = Result<T>>,
 ) -> Result<T> {
-    // Flushing and freeing takes as long as it takes: giving up would leave locks behind.
-    if call.operation == Operation::Close {
-        return work.await;
-    }
+    let Some(limit) = allowed(limit, &call) else { return work.await };
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
         Err(_) => {

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{Call, Policy};
-use crate::error::{Error, Outcome, Result, RetryClass};
+use crate::error::{Error, ErrorKind, Outcome, Result, RetryClass};
 
 /// Options of the retry layer.
 #[derive(Clone, Debug)]
@@ -24,6 +24,9 @@ pub struct RetryOptions {
     pub longest_pause: Duration,
     /// The budget, shared by every store of the process unless set.
     pub budget: Arc<RetryBudget>,
+    /// Only failures of these kinds are tried again, of those that may be; all of them
+    /// unless set.
+    pub only: Option<Vec<ErrorKind>>,
     /// Seed of the jitter, for tests that must repeat.
     pub seed: Option<u64>,
 }
@@ -36,6 +39,7 @@ impl Default for RetryOptions {
             first_pause: Duration::from_millis(25),
             longest_pause: Duration::from_secs(2),
             budget: RetryBudget::process(),
+            only: None,
             seed: None,
         }
     }
@@ -74,6 +78,13 @@ impl RetryOptions {
     #[must_use]
     pub fn with_budget(mut self, budget: Arc<RetryBudget>) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// Tries only failures of these kinds again, of those that may be.
+    #[must_use]
+    pub fn with_only(mut self, kinds: Vec<ErrorKind>) -> Self {
+        self.only = Some(kinds);
         self
     }
 
@@ -173,7 +184,9 @@ impl Policy for Retry {
             // A refusal now does not tell what an earlier attempt did.
             unknown |= error.outcome() == Outcome::Unknown;
             let error = if unknown { error.with_outcome(Outcome::Unknown) } else { error };
-            if !error.may_retry(call.idempotent) {
+            let wanted = self.options.only.as_ref();
+            let wanted = wanted.is_none_or(|kinds| kinds.contains(&error.kind()));
+            if !wanted || !error.may_retry(call.idempotent) {
                 return Err(if attempts > 1 { told(error, attempts, began) } else { error });
             }
             let pause = self.pause(attempts, error.retry_class());

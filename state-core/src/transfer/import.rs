@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::AsyncRead;
 use tokio::sync::mpsc;
 
-use super::runs::{Run, Writer};
+use super::runs::{Run, SortedRun, Writer};
 use super::source::{Group, with_entries};
 use super::{StopFlag, Watch};
 use crate::clock::Clock;
@@ -27,6 +27,11 @@ pub struct ImportOptions {
     /// one page of an ordered store; about three times as many are held in memory. `None`
     /// for 50,000 where the store keeps its records in order on a disk, and 4,000 elsewhere.
     pub run: Option<usize>,
+    /// Look before writing, and leave alone what is there with the same value, for as long as
+    /// anything is found to be so: an import that was broken off and is made again writes
+    /// what had been under way once more, and nothing before it. Into a pinset that has
+    /// nothing of the input, it costs the reading of one batch.
+    pub pass_over_equal: bool,
     /// Go on after an entry that cannot be stored, where the reader knows where the next
     /// begins.
     pub keep_going: bool,
@@ -36,7 +41,14 @@ pub struct ImportOptions {
 
 impl Default for ImportOptions {
     fn default() -> Self {
-        Self { batch: 1_000, in_flight: 4, run: None, keep_going: false, stop: StopFlag::new() }
+        Self {
+            batch: 1_000,
+            in_flight: 4,
+            run: None,
+            pass_over_equal: false,
+            keep_going: false,
+            stop: StopFlag::new(),
+        }
     }
 }
 
@@ -51,6 +63,13 @@ impl ImportOptions {
     #[must_use]
     pub fn keep_going(mut self, keep_going: bool) -> Self {
         self.keep_going = keep_going;
+        self
+    }
+
+    /// Leaves alone what is there already.
+    #[must_use]
+    pub fn pass_over_equal(mut self, pass_over: bool) -> Self {
+        self.pass_over_equal = pass_over;
         self
     }
 
@@ -98,6 +117,8 @@ pub struct ImportReport {
     pub read: u64,
     /// Pins stored and acknowledged; in a check, pins that can be stored.
     pub stored: u64,
+    /// Of these, pins that were there with the same value, and were not written again.
+    pub unchanged: u64,
     /// Pins whose write failed without telling whether it happened.
     pub unknown: u64,
     /// Entries that were not stored.
@@ -117,6 +138,7 @@ impl ImportReport {
         Self {
             read: 0,
             stored: 0,
+            unchanged: 0,
             unknown: 0,
             rejected: 0,
             let_through: BTreeMap::new(),
@@ -206,13 +228,14 @@ where
         let run = options.run.unwrap_or(if on_disk { LONG_RUN } else { FIRST_RUN });
         // One run may wait while another is written and a third is collected.
         let (runs, waiting) = mpsc::channel(1);
-        let writer = Writer::new(namespace, clock, options.batch, options.in_flight);
+        let writer = Writer::new(namespace, clock, &options);
         let mut collector = Collector::new(options, watch, Some(runs));
         collector.longest = run;
         collector.full = run.min(FIRST_RUN);
         let (written, ()) = futures::join!(writer.write(waiting), collector.drive(groups));
         let mut report = collector.report;
         report.stored = written.stored;
+        report.unchanged = written.unchanged;
         report.unknown = written.unknown;
         if let Some(error) = written.failure {
             report.end = ImportEnd::Failed(error);
@@ -229,7 +252,7 @@ struct Collector<'a> {
     options: ImportOptions,
     watch: &'a mut dyn Watch,
     /// Where full runs go; `None` in a check.
-    runs: Option<mpsc::Sender<Run>>,
+    runs: Option<mpsc::Sender<SortedRun>>,
     open: Run,
     /// Records at which the open run is full. Runs begin short, so that writing begins soon.
     full: usize,
@@ -251,7 +274,7 @@ impl<'a> Collector<'a> {
     fn new(
         options: ImportOptions,
         watch: &'a mut dyn Watch,
-        runs: Option<mpsc::Sender<Run>>,
+        runs: Option<mpsc::Sender<SortedRun>>,
     ) -> Self {
         Self {
             report: ImportReport::new(),
@@ -350,7 +373,7 @@ impl<'a> Collector<'a> {
         self.full = (self.full * 2).min(self.longest);
         match &self.runs {
             // A writer that is gone has failed, and says why itself.
-            Some(runs) => runs.send(run).await.map_err(|_| Ended),
+            Some(runs) => runs.send(run.sort()).await.map_err(|_| Ended),
             None => Ok(()),
         }
     }

@@ -13,11 +13,12 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
+use super::import::ImportOptions;
 use crate::batch::{BatchItem, BatchOptions, BatchOutcome};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result};
 use crate::format::Position;
-use crate::namespace::Namespace;
+use crate::namespace::{Namespace, ReadOptions};
 use crate::record::{Key, Version};
 use crate::write::Put;
 
@@ -44,6 +45,12 @@ impl Run {
         self.bytes
     }
 
+    /// Begins to sort the entries, on a thread of its own.
+    pub(super) fn sort(self) -> SortedRun {
+        let last = self.last;
+        SortedRun { entries: tokio::task::spawn_blocking(move || self.sorted()), last }
+    }
+
     /// The entries by key; the number beside each says how many of the input it stands for.
     fn sorted(mut self) -> Vec<(Key, Bytes, u64)> {
         // Sorting pairs of a key's first bytes and its place touches the keys themselves only
@@ -55,16 +62,25 @@ impl Run {
             a.0.cmp(&b.0).then_with(|| key_at(a.1).cmp(&key_at(b.1))).then(a.1.cmp(&b.1))
         });
         let mut sorted: Vec<(Key, Bytes, u64)> = Vec::with_capacity(order.len());
-        for (_, place) in order {
+        // Nor does finding out that two keys differ.
+        let mut first_before = None;
+        for (first, place) in order {
             let Some(entry) = self.entries.get_mut(place) else { continue };
             let (key, value) = std::mem::take(entry);
+            let like_before = first_before.replace(first) == Some(first);
             match sorted.last_mut() {
-                Some(last) if last.0 == key => *last = (key, value, last.2 + 1),
+                Some(last) if like_before && last.0 == key => *last = (key, value, last.2 + 1),
                 _ => sorted.push((key, value, 1)),
             }
         }
         sorted
     }
+}
+
+/// A run that is sorted, or being sorted while the one before it is written.
+pub(super) struct SortedRun {
+    entries: JoinHandle<Vec<(Key, Bytes, u64)>>,
+    last: Position,
 }
 
 fn first_bytes(key: &Key) -> u64 {
@@ -79,6 +95,7 @@ fn first_bytes(key: &Key) -> u64 {
 #[derive(Default)]
 pub(super) struct Written {
     pub(super) stored: u64,
+    pub(super) unchanged: u64,
     pub(super) unknown: u64,
     /// The last entry of the last run that is stored as a whole.
     pub(super) last: Position,
@@ -92,6 +109,8 @@ pub(super) struct Writer<'a> {
     batch: usize,
     most_in_flight: usize,
     in_flight: VecDeque<Flight>,
+    /// Whether to look what is there before writing.
+    looks: bool,
     written: Written,
 }
 
@@ -106,21 +125,21 @@ impl<'a> Writer<'a> {
     pub(super) fn new(
         namespace: Arc<dyn Namespace>,
         clock: &'a Clock,
-        batch: usize,
-        in_flight: usize,
+        options: &ImportOptions,
     ) -> Self {
         Self {
             namespace,
             clock,
-            batch: batch.max(1),
-            most_in_flight: in_flight.max(1),
+            batch: options.batch.max(1),
+            most_in_flight: options.in_flight.max(1),
             in_flight: VecDeque::new(),
+            looks: options.pass_over_equal,
             written: Written::default(),
         }
     }
 
     /// Writes every run that comes, until there are no more or one fails.
-    pub(super) async fn write(mut self, mut runs: mpsc::Receiver<Run>) -> Written {
+    pub(super) async fn write(mut self, mut runs: mpsc::Receiver<SortedRun>) -> Written {
         while self.written.failure.is_none()
             && let Some(run) = runs.recv().await
         {
@@ -136,9 +155,8 @@ impl<'a> Writer<'a> {
         self.written
     }
 
-    async fn write_run(&mut self, run: Run) -> Result<()> {
-        let sorted = tokio::task::spawn_blocking(move || run.sorted());
-        let mut entries = sorted.await.map_err(died)?.into_iter();
+    async fn write_run(&mut self, run: SortedRun) -> Result<()> {
+        let mut entries = run.entries.await.map_err(died)?.into_iter();
         loop {
             while self.in_flight.len() >= self.most_in_flight {
                 self.land().await;
@@ -146,6 +164,10 @@ impl<'a> Writer<'a> {
             let taken: Vec<_> = entries.by_ref().take(self.batch).collect();
             if taken.is_empty() || self.written.failure.is_some() {
                 return Ok(());
+            }
+            let taken = if self.looks { self.pass_over(taken).await } else { taken };
+            if taken.is_empty() {
+                continue;
             }
             let first = self.clock.draw_many(taken.len()).await?;
             let stands_for = taken.iter().map(|entry| entry.2).collect();
@@ -159,6 +181,32 @@ impl<'a> Writer<'a> {
                 tokio::spawn(async move { namespace.apply(batch, BatchOptions::new()).await });
             self.in_flight.push_back(Flight { stands_for, outcome });
         }
+    }
+
+    /// The entries of a batch but for those that are there already. Where there are none of
+    /// them, what was interrupted had not come further, and nothing is looked for any more.
+    async fn pass_over(&mut self, batch: Vec<(Key, Bytes, u64)>) -> Vec<(Key, Bytes, u64)> {
+        let keys: Vec<Key> = batch.iter().map(|entry| entry.0.clone()).collect();
+        // What cannot be read is written: that is right whatever is there.
+        let found = self.namespace.get_many(&keys, ReadOptions::new()).await.unwrap_or_default();
+        let mut found = found.into_iter();
+        let before = batch.len();
+        let mut left = Vec::with_capacity(before);
+        for (key, value, entries) in batch {
+            // A copy that was read with less than the store's consistency may be the only one.
+            let equal = matches!(
+                found.next(),
+                Some(Ok(Some(record))) if record.value == value && !record.degraded
+            );
+            if equal {
+                self.written.stored += entries;
+                self.written.unchanged += entries;
+            } else {
+                left.push((key, value, entries));
+            }
+        }
+        self.looks = left.len() < before;
+        left
     }
 
     /// Waits for the oldest batch under way; false where there is none.

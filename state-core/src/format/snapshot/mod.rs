@@ -29,6 +29,7 @@ use bytes::Bytes;
 
 use self::entry::{ENTRY, KEY, Oddity, Parsed, Stop, VALUE, parse_any, parse_written};
 use super::key::{self, KeyFault};
+use super::pieces::Pieces;
 use super::{Decoder, Encoder, Entry, Fault, Leniency, Position};
 use crate::pin::PinView;
 
@@ -52,9 +53,6 @@ pub const UNDECODABLE: &str = "value that is no pin";
 pub const CUT_SHORT: &str = "last entry cut short";
 
 /// Reads snapshots.
-///
-/// Key and value of each entry are small allocations of their own, so that keeping one
-/// keeps nothing else in memory.
 #[derive(Debug)]
 pub struct SnapshotDecoder {
     leniency: Leniency,
@@ -65,6 +63,7 @@ pub struct SnapshotDecoder {
     state: State,
     /// The CID bytes of the key at hand.
     cid: Vec<u8>,
+    keys: Pieces,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -82,7 +81,14 @@ impl SnapshotDecoder {
     #[must_use]
     pub fn new(leniency: Leniency) -> Self {
         let at = Position { ordinal: 1, line: 0, offset: 0 };
-        Self { leniency, at, need: 1, state: State::Reading, cid: Vec::with_capacity(64) }
+        Self {
+            leniency,
+            at,
+            need: 1,
+            state: State::Reading,
+            cid: Vec::with_capacity(64),
+            keys: Pieces::new(),
+        }
     }
 
     /// The entry at the start of `input`, and its length.
@@ -131,8 +137,7 @@ impl SnapshotDecoder {
             Ok(()) => Bytes::new(),
             Err(_) => Bytes::copy_from_slice(input.get(..len).unwrap_or(input)),
         };
-        let body =
-            body.map(|()| (Bytes::copy_from_slice(&self.cid), Bytes::copy_from_slice(value)));
+        let body = body.map(|()| (self.keys.copy(&self.cid), Bytes::copy_from_slice(value)));
         Entry { at: self.at, body, raw, let_through }
     }
 

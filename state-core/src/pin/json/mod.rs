@@ -53,6 +53,7 @@ mod lex;
 mod quirk;
 mod read;
 mod scratch;
+mod unescape;
 mod values;
 mod write;
 

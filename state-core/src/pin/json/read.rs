@@ -2,15 +2,17 @@
 
 use bytes::Bytes;
 
+use crate::format::pieces::Pieces;
 use crate::format::{Fault, Leniency};
 use crate::pin::fault::fault;
 use crate::pin::proto::{self, Parts};
 use crate::pin::{PeerId, PinMode};
 
 use super::field::{FIELDS, Field, eat_key};
-use super::lex::{Cursor, Stop, unescape};
+use super::lex::{Cursor, Stop};
 use super::quirk::Quirk;
 use super::scratch::Scratch;
+use super::unescape::unescape;
 
 /// What an import sets in every pin, whatever its document says.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,8 @@ pub(crate) struct JsonReader {
     overrides: ImportOverrides,
     allocations: Vec<u8>,
     pub(super) scratch: Scratch,
+    value: Vec<u8>,
+    keys: Pieces,
 }
 
 impl JsonReader {
@@ -64,6 +68,8 @@ impl JsonReader {
             overrides,
             allocations,
             scratch: Scratch::new(),
+            value: Vec::new(),
+            keys: Pieces::new(),
         }
     }
 
@@ -239,7 +245,7 @@ impl JsonReader {
         }
         let or = |set: i32, read: i32| if set > 0 { set } else { read };
         let scratch = &self.scratch;
-        let mut value = Vec::new();
+        self.value.clear();
         Parts {
             cid: &scratch.cid,
             pin_type: scratch.pin_type.unwrap_or_default(),
@@ -266,8 +272,8 @@ impl JsonReader {
             origins: &scratch.origins,
             metadata: &scratch.metadata,
         }
-        .write(&mut value);
-        Ok((Bytes::copy_from_slice(&scratch.cid), Bytes::from(value)))
+        .write(&mut self.value);
+        Ok((self.keys.copy(&scratch.cid), Bytes::copy_from_slice(&self.value)))
     }
 
     fn whole(&mut self) {

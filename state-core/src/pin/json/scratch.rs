@@ -7,7 +7,8 @@ use crate::pin::PinMode;
 use crate::pin::peer::ByteCache;
 use crate::pin::proto;
 
-use super::lex::{RawString, unescape};
+use super::lex::RawString;
+use super::unescape::unescape;
 
 /// The parts of a document, and what the reader carries from one to the next.
 pub(super) struct Scratch {

@@ -7,10 +7,11 @@ use crate::pin::time::{UnixSeconds, parse_rfc3339};
 use crate::pin::{PinMode, PinType, cid, origin, peer, proto};
 
 use super::field::Field;
-use super::lex::{Cursor, RawString, Stop, unescape};
+use super::lex::{Cursor, RawString, Stop};
 use super::quirk::Quirk;
 use super::read::JsonReader;
 use super::scratch::Scratch;
+use super::unescape::unescape;
 
 /// Characters in the text of an Ed25519 key's peer ID, the kind of peer ID in use today.
 const ED25519_TEXT: usize = 52;
