@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use figment::value::Dict;
 use pinstate_core::config::{BackendFactory, ByteSize, OpenOptions, Settings, StoreUri, invalid};
+use pinstate_core::layer::Layers;
 use pinstate_core::{Capabilities, Error, ErrorKind, Operation, Result, Store};
 use serde::Deserialize;
 
@@ -101,6 +102,16 @@ impl BackendFactory for MemoryBackend {
         Err(invalid(format!(
             "a store in memory has no place: write '{BACKEND}:' alone, not '{uri}'"
         )))
+    }
+
+    fn check(&self, settings: &Settings) -> Result<()> {
+        let config = settings.extract::<MemoryConfig>(KEYS)?;
+        config.check().map_err(|error| settings.refuse_all(&error))
+    }
+
+    fn layers(&self, _settings: &Settings) -> Result<Layers> {
+        // A call answers at once: a deadline or a retry would only break it off.
+        Ok(Layers::none())
     }
 
     async fn open(&self, settings: &Settings, _options: OpenOptions) -> Result<Arc<dyn Store>> {

@@ -32,7 +32,7 @@
 //!    writes (`put`, `delete`, `apply`) with their preconditions, then `scan`, `split` and
 //!    `purge_deleted`.
 //! 4. `scan.rs`: one scan under way, page by page to an end that says so.
-//! 5. `table.rs`, with `tree.rs` and `key.rs` below it: the engine. Here it is an ordered
+//! 5. `table.rs`, with `tree.rs`, `row.rs` and `key.rs` below it: the engine. Here it is an ordered
 //!    tree in memory; in your crate it is a database, a driver, a service. The other rooms
 //!    know nothing of how it works.
 //!
@@ -49,8 +49,9 @@
 //!   something failed.
 //! * **A scan ends by saying so.** Anything else, however quiet, is an error. A row that
 //!   cannot be read is an item of its page (this store has none: nothing is decoded).
-//! * **Bytes that are kept are copied.** A value may be a slice of a file that was mapped
-//!   or read whole; keeping the slice would keep the file.
+//! * **Bytes that are kept are the store's own.** A value may be a slice of a file that was
+//!   mapped or read whole; keeping the slice would keep the file. Copy it, or take it over
+//!   where nobody else holds it and nothing else is behind it.
 //! * **Handles die loudly.** After `close` everything answers `Closed`, and a handle on a
 //!   namespace that was dropped or replaced answers `NoNamespace` for good, even when a new
 //!   one has the name.
@@ -69,6 +70,7 @@
 mod config;
 mod key;
 mod namespace;
+mod row;
 mod scan;
 mod store;
 mod table;

@@ -14,8 +14,9 @@ use pinstate_core::{
 
 use crate::BACKEND;
 use crate::key::TreeKey;
+use crate::row::Row;
 use crate::scan::MemoryScan;
-use crate::table::{Row, Snapshot, Table};
+use crate::table::{Snapshot, Table};
 
 /// A namespace. The store and every handle and scan share one.
 pub(crate) struct Space {
@@ -128,19 +129,19 @@ impl Space {
         Ok(())
     }
 
-    /// Copies what a write will store, before any lock is taken.
-    fn prepare(&self, operation: Operation, item: &BatchItem) -> Result<Prepared> {
+    /// Makes what a write will store, before any lock is taken.
+    fn prepare(&self, operation: Operation, item: BatchItem) -> Result<Prepared> {
         match item {
             BatchItem::Put(put) => self.prepare_put(operation, put),
-            BatchItem::Delete(delete) => self.prepare_delete(operation, delete),
+            BatchItem::Delete(delete) => self.prepare_delete(operation, &delete),
         }
     }
 
-    fn prepare_put(&self, operation: Operation, put: &Put) -> Result<Prepared> {
+    fn prepare_put(&self, operation: Operation, put: Put) -> Result<Prepared> {
         self.check_len(operation, &put.key, &put.value)?;
         Ok(Prepared {
             key: TreeKey::new(put.key.as_bytes()),
-            row: Row::live(&put.value, put.version),
+            row: Row::live(put.value, put.version),
         })
     }
 
@@ -271,7 +272,7 @@ impl Namespace for MemoryNamespace {
 
     async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
         check_condition(Operation::Put, options.precondition)?;
-        let write = self.0.prepare_put(Operation::Put, &put)?;
+        let write = self.0.prepare_put(Operation::Put, put)?;
         self.0.write(Operation::Put, |rows| Ok(write.write(rows, options.precondition)))
     }
 
@@ -294,7 +295,8 @@ impl Namespace for MemoryNamespace {
         options.check()?;
         let operation = Operation::Apply;
         let condition = if options.if_newer { Precondition::IfNewer } else { Precondition::None };
-        let prepared = batch.iter().map(|item| self.0.prepare(operation, item));
+        let writes = batch.len();
+        let prepared = batch.into_iter().map(|item| self.0.prepare(operation, item));
         let outcomes = match options.atomicity {
             Atomicity::PerItem => {
                 let prepared: Vec<Result<Prepared>> = prepared.collect();
@@ -305,14 +307,11 @@ impl Namespace for MemoryNamespace {
             }
             Atomicity::Required => {
                 let limit = self.0.capabilities.max_atomic_batch;
-                if batch.len() as u64 > limit {
+                if writes as u64 > limit {
                     return Err(Error::new(
                         ErrorKind::TooLarge,
                         operation,
-                        format!(
-                            "the batch has {} writes, and the store takes {limit}",
-                            batch.len()
-                        ),
+                        format!("the batch has {writes} writes, and the store takes {limit}"),
                     )
                     .with_backend(BACKEND));
                 }

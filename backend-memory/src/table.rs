@@ -1,56 +1,13 @@
-//! Rows: what is stored under a key, how many there are, and pages of them.
+//! The rows of a namespace: how many there are, and pages of them.
 
 use std::ops::Bound;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use pinstate_core::{Contender, Key, Record, ScanItem, Version};
+use pinstate_core::{Key, Record, ScanItem};
 
 use crate::key::{INLINE_KEY_BYTES, TreeKey};
+use crate::row::{Row, SHARED_VALUE_BYTES, shared};
 use crate::tree::Tree;
-
-/// Values from this size on are shared with readers; copying a shorter one costs less than
-/// counting one more reader of it.
-const SHARED_VALUE_BYTES: usize = 1_024;
-
-/// What is stored under a key: a live record, or the hidden marker of a conditional delete.
-#[derive(Clone)]
-pub(crate) struct Row {
-    pub(crate) version: Version,
-    /// `None` for a marker.
-    value: Option<Arc<[u8]>>,
-}
-
-impl Row {
-    /// A live row with its own copy of the value.
-    pub(crate) fn live(value: &[u8], version: Version) -> Self {
-        Self { version, value: Some(value.into()) }
-    }
-
-    pub(crate) fn marker(version: Version) -> Self {
-        Self { version, value: None }
-    }
-
-    pub(crate) fn is_live(&self) -> bool {
-        self.value.is_some()
-    }
-
-    pub(crate) fn contender(&self) -> Contender<'_> {
-        Contender { version: self.version, value: self.value.as_deref() }
-    }
-
-    /// The live record, under the key that was asked for.
-    pub(crate) fn record(&self, key: &Key) -> Option<Record> {
-        let value = self.value.as_ref()?;
-        let value = shared(value).unwrap_or_else(|| Bytes::copy_from_slice(value));
-        Some(Record::live(key.clone(), value, self.version))
-    }
-}
-
-/// A long value as bytes that share it; `None` for a short one, which is to be copied.
-fn shared(value: &Arc<[u8]>) -> Option<Bytes> {
-    (value.len() >= SHARED_VALUE_BYTES).then(|| Bytes::from_owner(Arc::clone(value)))
-}
 
 /// The rows of one namespace, with their number.
 #[derive(Default)]

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
 use pinstate_core::Version;
 use proptest::prelude::{Strategy, any, proptest};
 use proptest::prop_oneof;
@@ -9,7 +10,7 @@ use super::*;
 type Model = BTreeMap<Vec<u8>, i64>;
 
 fn row(version: i64) -> Row {
-    Row::live(b"v", Version(version))
+    Row::live(Bytes::from_static(b"v"), Version(version))
 }
 
 fn pairs(rows: &[&Entry]) -> Vec<(Vec<u8>, i64)> {

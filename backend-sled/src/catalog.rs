@@ -17,6 +17,9 @@ use crate::format::{
     decode_control, decode_number, encode_control, is_tree_of_rows, join, tree_name,
 };
 
+/// Rows removed in one job when a namespace is dropped, so that other writes get their turn.
+const DROP_ROWS: usize = 4_096;
+
 fn engine(operation: Operation) -> impl Fn(sled::Error) -> Error {
     move |e| from_engine(e, operation)
 }
@@ -64,7 +67,9 @@ pub(crate) fn load(db: &Db, marker: Marker) -> Result<BTreeMap<NamespaceName, u6
     for tree in present {
         if is_tree_of_rows(&tree) && !known.iter().any(|name| tree == name.as_bytes()) {
             tracing::info!(tree = %String::from_utf8_lossy(&tree), "dropping what a crash left");
-            db.drop_tree(tree).map_err(engine(op))?;
+            while drop_rows(db, &tree, op)? {
+                db.flush().map_err(engine(op))?;
+            }
         }
     }
     Ok(namespaces)
@@ -118,10 +123,23 @@ pub(crate) fn replace_namespace(
     db.apply_batch(batch).map_err(engine(Operation::ReplaceNamespace))
 }
 
-/// Drops the rows of a namespace that was forgotten.
-pub(crate) fn drop_rows(db: &Db, number: u64, operation: Operation) -> Result<()> {
-    db.drop_tree(tree_name(number)).map_err(engine(operation))?;
-    Ok(())
+/// Removes some of the rows of a tree that no namespace has, and the tree after the last of
+/// them; false when all is done.
+///
+/// Dropping a full tree in one go has the engine hold all its pages in memory until the end,
+/// half a gigabyte for a million rows.
+pub(crate) fn drop_rows(db: &Db, tree_name: &[u8], operation: Operation) -> Result<bool> {
+    let tree = db.open_tree(tree_name).map_err(engine(operation))?;
+    let mut removed = 0;
+    for key in tree.iter().keys().take(DROP_ROWS) {
+        tree.remove(key.map_err(engine(operation))?).map_err(engine(operation))?;
+        removed += 1;
+    }
+    let more = removed == DROP_ROWS;
+    if !more {
+        db.drop_tree(tree_name).map_err(engine(operation))?;
+    }
+    Ok(more)
 }
 
 /// Reads a control record.

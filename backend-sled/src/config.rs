@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pinstate_core::config::{BackendFactory, ByteSize, OpenOptions, Settings, StoreUri, invalid};
+use pinstate_core::layer::Layers;
 use pinstate_core::{Capabilities, Result, Store};
 use serde::Deserialize;
 
@@ -124,6 +125,17 @@ impl BackendFactory for SledFactory {
                 .with_backend(BACKEND));
         }
         Ok([("path".to_owned(), uri.path().into())].into())
+    }
+
+    fn check(&self, settings: &Settings) -> Result<()> {
+        let config = settings.extract::<SledConfig>(KEYS)?;
+        config.check().map_err(|error| settings.refuse_all(&error))
+    }
+
+    fn layers(&self, _settings: &Settings) -> Result<Layers> {
+        // A call that is under way only needs its time: a deadline or a retry would only
+        // break it off.
+        Ok(Layers::none())
     }
 
     async fn open(&self, settings: &Settings, options: OpenOptions) -> Result<Arc<dyn Store>> {

@@ -92,7 +92,12 @@ impl Directory {
             Found::Nothing => None,
         };
         if marker.is_none() {
+            // Durable before the engine makes its first file: a folder with those and without
+            // this mark is taken for somebody else's.
             File::create(path.join(CREATING)).map_err(io)?;
+            File::open(path).and_then(|folder| folder.sync_all()).map_err(io)?;
+        } else {
+            remove_mark(path).map_err(io)?;
         }
         remove_torn_snapshots(path).map_err(io)?;
         Ok(Self { path: path.to_owned(), _lock: lock, marker })
@@ -110,8 +115,9 @@ impl Directory {
         file.write_all(marker.text().as_bytes())?;
         file.sync_all()?;
         fs::rename(&temporary, self.path.join(MARKER))?;
-        fs::remove_file(self.path.join(CREATING))?;
+        // The one must not go before the other has come.
         File::open(&self.path)?.sync_all()?;
+        remove_mark(&self.path)?;
         self.marker = Some(marker);
         Ok(())
     }
@@ -246,6 +252,15 @@ fn remove_half_created(path: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Removes the mark of a creation that is complete. Should it come back with the power, the
+/// next opening removes it.
+fn remove_mark(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path.join(CREATING)) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// Removes index snapshots that the engine was killed over while writing: it would take

@@ -2,13 +2,14 @@
 //!
 //! | threads | what |
 //! |---|---|
-//! | readers | point reads, counts, splits |
-//! | scanners | pages of scans, so that they do not stand in the way of point reads |
+//! | readers | point reads that may be slow ([`pace`](crate::pace)), splits |
+//! | scanners | scans and counts, so that they do not stand in the way of point reads |
 //! | one writer | every write, in the order of arrival |
 //! | commit and flush | barriers, see [`commit`](crate::commit) |
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,7 +23,8 @@ use crate::config::SledConfig;
 use crate::directory::{Directory, Marker};
 use crate::durability::{Files, Safety, check_end};
 use crate::error::{closed, error, from_engine, from_io, panicked};
-use crate::pool::{Lost, Pool};
+use crate::pace::Pace;
+use crate::pool::{Answer, Lost, Permit, Pool};
 use crate::room::Room;
 
 /// Reads that wait or are at work; more make their callers wait.
@@ -42,6 +44,7 @@ pub(crate) type Rooms = Arc<Mutex<BTreeMap<NamespaceName, Arc<Room>>>>;
 pub(crate) struct Engine {
     db: Arc<RwLock<Option<sled::Db>>>,
     pub(crate) rooms: Rooms,
+    pace: Pace,
     readers: Pool,
     scanners: Pool,
     writer: Pool,
@@ -60,7 +63,16 @@ impl Engine {
     ) -> Result<(Self, Marker)> {
         let io = |e| from_io(e, Operation::Open);
         let mut directory = Directory::open(&config.path, config.create)?;
-        let db = open_database(&directory, config)?;
+        let cores = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+        let scanners = Pool::start("pinstate-scan", cores, READ_QUEUE).map_err(io)?;
+        // A scan replaces what opening makes of every page. Made on the same thread, the one
+        // can use the memory of the other, see `pool.rs`.
+        let opening = {
+            let (folder, config) = (directory.path().to_owned(), config.clone());
+            move || open_database(&folder, &config)
+        };
+        let db =
+            scanners.run_blocking(opening).map_err(|lost| explain(lost, Operation::Open))??;
         let (marker, is_new) = match directory.marker {
             Some(marker) => (marker, false),
             None => (Marker::new(), true),
@@ -77,14 +89,14 @@ impl Engine {
         if is_new {
             directory.finish_creation(marker).map_err(io)?;
         }
-        let cores = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
         let synchronous = files.are_synchronous();
         let engine = Self {
             committer: Arc::new(Committer::start(db.clone(), files).map_err(io)?),
             db: Arc::new(RwLock::new(Some(db))),
             rooms: Arc::new(Mutex::new(rooms)),
+            pace: Pace::default(),
             readers: Pool::start("pinstate-read", cores, READ_QUEUE).map_err(io)?,
-            scanners: Pool::start("pinstate-scan", cores, READ_QUEUE).map_err(io)?,
+            scanners,
             writer: Pool::start("pinstate-write", 1, WRITE_QUEUE_KIB).map_err(io)?,
             directory: Mutex::new(Some(directory)),
             synchronous,
@@ -102,6 +114,19 @@ impl Engine {
         self.committer.poisoned(operation)
     }
 
+    /// Reads on the caller's own thread, where that is likely to be quick and `job` can
+    /// begin at once.
+    pub(crate) fn read_here<T>(
+        &self,
+        operation: Operation,
+        job: impl FnOnce() -> Option<Result<T>>,
+    ) -> Option<Result<T>> {
+        self.pace.here(|| {
+            // The engine asserts much of what it reads.
+            catch_unwind(AssertUnwindSafe(job)).unwrap_or_else(|_| Some(Err(panicked(operation))))
+        })
+    }
+
     /// Reads on a worker.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
@@ -111,24 +136,37 @@ impl Engine {
         self.readers.run(job).await.map_err(|lost| explain(lost, operation))?
     }
 
-    /// Begins to read a page of a scan.
-    pub(crate) async fn start_scan<T: Send + 'static>(
+    /// Reads many rows one after the other, on a worker for that.
+    pub(crate) async fn read_through<T: Send + 'static>(
         &self,
+        operation: Operation,
         job: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Result<oneshot::Receiver<Result<T>>> {
-        let started = match self.scanners.reserve(1).await {
-            Ok(permit) => self.scanners.start_job(permit, job),
-            Err(lost) => Err(lost),
-        };
-        started.map_err(|lost| explain(lost, Operation::Scan))
+    ) -> Result<T> {
+        self.scanners.run(job).await.map_err(|lost| explain(lost, operation))?
     }
 
-    /// Begins to read a page of a scan if there is room for it now.
-    pub(crate) fn try_start_scan<T: Send + 'static>(
+    /// Waits until there is room for one more job of a scan.
+    pub(crate) async fn reserve_scan(&self) -> Result<Permit> {
+        self.scanners.reserve(1).await.map_err(|lost| explain(lost, Operation::Scan))
+    }
+
+    /// Room for one more job of a scan, if there is some now.
+    pub(crate) fn try_reserve_scan(&self) -> Option<Permit> {
+        self.scanners.try_reserve()
+    }
+
+    /// Starts to read pages of a scan.
+    pub(crate) fn start_scan(
         &self,
-        job: impl FnOnce() -> Result<T> + Send + 'static,
-    ) -> Option<oneshot::Receiver<Result<T>>> {
-        self.scanners.start_job(self.scanners.try_reserve()?, job).ok()
+        permit: Permit,
+        job: impl FnOnce() -> Answer + Send + 'static,
+    ) -> Result<()> {
+        let job = move |permit| {
+            let answer = job();
+            drop(permit);
+            Some(answer)
+        };
+        self.scanners.push(permit, job).map_err(|lost| explain(lost, Operation::Scan))
     }
 
     /// Writes on the writer, then waits for a barrier. `bytes` is the size of what the job
@@ -146,7 +184,7 @@ impl Engine {
         let queued = self.writer.push(permit, move |permit| {
             if let Some(refusal) = committer.poisoned(operation) {
                 drop(answer.send(Err(refusal)));
-                return;
+                return None;
             }
             let result = catch_unwind(AssertUnwindSafe(job));
             match result.unwrap_or_else(|_| Err(panicked(operation))) {
@@ -164,6 +202,7 @@ impl Engine {
                     drop(answer.send(result));
                 })),
             }
+            None
         });
         queued.map_err(|lost| explain(lost, operation))?;
         answered.await.map_err(|_| explain(Lost::Panicked, operation))?
@@ -230,10 +269,10 @@ fn explain(lost: Lost, operation: Operation) -> Error {
     }
 }
 
-fn open_database(directory: &Directory, config: &SledConfig) -> Result<sled::Db> {
+fn open_database(folder: &Path, config: &SledConfig) -> Result<sled::Db> {
     let at = |e: Error| e.with_context("path", config.path.display());
     // The engine's own flusher stays on: without it memory grows without bound.
-    let options = sled::Config::new().path(directory.path()).cache_capacity(config.cache.0);
+    let options = sled::Config::new().path(folder).cache_capacity(config.cache.0);
     let began = Instant::now();
     loop {
         // The engine asserts much of what it reads.

@@ -20,10 +20,11 @@
 //!
 //! `config.rs` what a user may set; `store.rs` and `namespace.rs` the two traits of the
 //! contract; `engine.rs` the opened engine with its workers (`pool.rs`), where each call
-//! crosses from async to blocking; `rows.rs`, `scan.rs` and `split.rs` what is done in one
-//! tree; `room.rs` a namespace's tree and its end; `catalog.rs` namespaces and control
-//! records; `commit.rs` group commit; `durability.rs` what a barrier is; `format.rs` the
-//! bytes on disk; `directory.rs` the folder: marker, lock, leftovers; `error.rs` what
+//! crosses from async to blocking, and `pace.rs` which calls need not; `rows.rs`, `scan.rs`
+//! and `split.rs` what is done in one tree; `ahead.rs` the pages that are read before they
+//! are asked for; `room.rs` a namespace's tree and its end; `catalog.rs` namespaces and
+//! control records; `commit.rs` group commit; `durability.rs` what a barrier is; `format.rs`
+//! the bytes on disk; `directory.rs` the folder: marker, lock, leftovers; `error.rs` what
 //! failures are called.
 //!
 //! # What is promised
@@ -40,9 +41,10 @@
 //!   page while writers go on; it is not the namespace at one moment.
 //! * **One opener.** `flock(2)` on a file of ours; it goes with the process however that
 //!   ends.
-//! * **Replacing a namespace** is one record of the catalog. Trees without a record are
-//!   dropped when the store is opened. A crash while the engine is dropping a tree can
-//!   leave pages that nothing points to: space that is not used again, never wrong data.
+//! * **Replacing a namespace** is one record of the catalog. The old rows are removed after
+//!   that, some thousands at a time; what a crash leaves of them goes when the store is
+//!   opened next, before it answers. A crash while the engine is dropping an empty tree can
+//!   leave a page that nothing points to: space that is not used again, never wrong data.
 //!
 //! # The engine, measured
 //!
@@ -90,6 +92,7 @@
 //!
 //! `cargo bench -p pinstate-sled` compares the backend with the engine alone.
 
+mod ahead;
 mod catalog;
 mod commit;
 mod config;
@@ -99,6 +102,7 @@ mod engine;
 mod error;
 mod format;
 mod namespace;
+mod pace;
 mod pool;
 mod room;
 mod rows;

@@ -14,7 +14,7 @@ use crate::engine::Engine;
 use crate::error::from_engine;
 use crate::format::Row;
 use crate::room::Room;
-use crate::rows;
+use crate::rows::{self, Keys};
 use crate::scan::SledScan;
 use crate::split::Sample;
 
@@ -48,6 +48,33 @@ impl SledNamespace {
         self.engine.read(operation, move || room.enter(operation, job)).await
     }
 
+    /// As [`read`](Self::read), for what reads many rows one after the other.
+    async fn read_through<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        job: impl FnOnce(&sled::Tree) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let room = Arc::clone(&self.room);
+        self.engine.read_through(operation, move || room.enter(operation, job)).await
+    }
+
+    /// Reads one row: here if that is quick, or else on a worker.
+    async fn read_row<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        key: &Key,
+        job: impl Fn(&sled::Tree, &Key) -> Result<T> + Copy + Send + 'static,
+    ) -> Result<T> {
+        let here = || self.room.try_enter(|tree| job(tree, key));
+        if let Some(answer) = self.engine.read_here(operation, here) {
+            // Who does nothing but read quick rows must let other tasks have their turn, too.
+            tokio::task::coop::consume_budget().await;
+            return answer;
+        }
+        let key = key.clone();
+        self.read(operation, move |tree| job(tree, &key)).await
+    }
+
     async fn write_one(
         &self,
         item: BatchItem,
@@ -77,8 +104,7 @@ impl Namespace for SledNamespace {
     }
 
     async fn get(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
-        let key = key.clone();
-        self.read(Operation::Get, move |tree| rows::get(tree, &key)).await
+        self.read_row(Operation::Get, key, rows::get).await
     }
 
     async fn get_many(
@@ -86,13 +112,13 @@ impl Namespace for SledNamespace {
         keys: &[Key],
         _options: ReadOptions,
     ) -> Result<Vec<Result<Option<Record>>>> {
-        let keys = keys.to_vec();
-        self.read(Operation::GetMany, move |tree| Ok(rows::get_many(tree, &keys))).await
+        let asked = Keys::new(keys);
+        let look_up = move |tree: &sled::Tree| Ok(rows::get_many(tree, &asked));
+        Ok(self.read(Operation::GetMany, look_up).await?.into_records(keys))
     }
 
     async fn has(&self, key: &Key, _options: ReadOptions) -> Result<bool> {
-        let key = key.clone();
-        self.read(Operation::Has, move |tree| rows::has(tree, &key)).await
+        self.read_row(Operation::Has, key, rows::has).await
     }
 
     async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
@@ -155,7 +181,7 @@ impl Namespace for SledNamespace {
         let (mut count, mut after) = (0, None);
         loop {
             let (live, last) = self
-                .read(Operation::Count, move |tree| {
+                .read_through(Operation::Count, move |tree| {
                     let mut live = 0;
                     let last = stride(tree, after, Operation::Count, |_, stored| {
                         live += u64::from(
@@ -177,7 +203,7 @@ impl Namespace for SledNamespace {
         let (mut purged, mut after) = (0, None);
         loop {
             let (old, last) = self
-                .read(Operation::Purge, move |tree| {
+                .read_through(Operation::Purge, move |tree| {
                     let mut old = Vec::new();
                     let last = stride(tree, after, Operation::Purge, |key, stored| {
                         if is_marker_before(stored, before) {

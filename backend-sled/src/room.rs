@@ -39,6 +39,17 @@ impl Room {
         work(self.check(operation, &self.door.read())?)
     }
 
+    /// Works in the tree if the door stands open and there is nobody to wait for.
+    pub(crate) fn try_enter<T>(
+        &self,
+        work: impl FnOnce(&sled::Tree) -> Result<T>,
+    ) -> Option<Result<T>> {
+        match &*self.door.try_read()? {
+            Door::Open(tree) => Some(work(tree)),
+            Door::Gone | Door::Closed => None,
+        }
+    }
+
     /// Works in the tree, alone: what is changed is seen all at once.
     pub(crate) fn enter_alone<T>(
         &self,

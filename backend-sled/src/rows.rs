@@ -31,42 +31,83 @@ pub(crate) fn get(tree: &sled::Tree, key: &Key) -> Result<Option<Record>> {
     Ok(row.value.map(|value| Record::live(key.clone(), Bytes::copy_from_slice(value), row.version)))
 }
 
-/// Where a value lies in a shared buffer, and its version.
+/// Many keys, one behind the other in one buffer.
+pub(crate) struct Keys {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Keys {
+    pub(crate) fn new(keys: &[Key]) -> Self {
+        let mut bytes = Vec::with_capacity(keys.iter().map(Key::len).sum());
+        let ends = keys
+            .iter()
+            .map(|key| {
+                bytes.extend_from_slice(key.as_bytes());
+                bytes.len()
+            })
+            .collect();
+        Self { bytes, ends }
+    }
+
+    fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        let mut start = 0;
+        self.ends.iter().map(move |&end| {
+            let key = self.bytes.get(start..end).unwrap_or_default();
+            start = end;
+            key
+        })
+    }
+}
+
+/// What was found under many keys: where the value of each lies in one buffer, and its
+/// version.
+pub(crate) struct Found {
+    values: Bytes,
+    places: Vec<Result<Option<Place>>>,
+}
+
+/// Where a value lies in the buffer of all, and its version.
 type Place = (std::ops::Range<usize>, Version);
 
-/// The live records under many keys. Their values share one buffer.
-pub(crate) fn get_many(tree: &sled::Tree, keys: &[Key]) -> Vec<Result<Option<Record>>> {
+impl Found {
+    /// The records; `keys` are those that were asked for.
+    pub(crate) fn into_records(self, keys: &[Key]) -> Vec<Result<Option<Record>>> {
+        let Self { values, places } = self;
+        let record = |(key, place): (&Key, Result<Option<Place>>)| {
+            let live = |(at, version)| Record::live(key.clone(), values.slice(at), version);
+            Ok(place?.map(live))
+        };
+        keys.iter().zip(places).map(record).collect()
+    }
+}
+
+/// Looks up many keys.
+pub(crate) fn get_many(tree: &sled::Tree, keys: &Keys) -> Found {
     // In key order, so that keys of one page are looked up while it is at hand.
-    let mut order: Vec<usize> = (0..keys.len()).collect();
-    order.sort_unstable_by_key(|&i| keys.get(i));
+    let mut order: Vec<(&[u8], usize)> = keys.iter().zip(0..).collect();
+    order.sort_unstable();
     // Pins are of about this size.
-    let mut buffer = Vec::with_capacity(keys.len().saturating_mul(320).min(1 << 20));
-    let mut found: Vec<Result<Option<Place>>> = Vec::new();
-    found.resize_with(keys.len(), || Ok(None));
-    for i in order {
-        let (Some(key), Some(slot)) = (keys.get(i), found.get_mut(i)) else { continue };
-        *slot = match tree.get(key) {
+    let mut values = Vec::with_capacity(order.len().saturating_mul(320).min(1 << 20));
+    let mut places = Vec::new();
+    places.resize_with(order.len(), || Ok(None));
+    for (key, i) in order {
+        let Some(place) = places.get_mut(i) else { continue };
+        *place = match tree.get(key) {
             Ok(None) => continue,
-            Err(e) => Err(from_engine(e, Operation::GetMany).with_key(key.clone())),
+            Err(e) => Err(from_engine(e, Operation::GetMany).with_key(Key::copy_from(key))),
             Ok(Some(stored)) => match Row::decode(&stored) {
-                Err(reason) => Err(damaged(Operation::GetMany, key.clone(), reason)),
+                Err(reason) => Err(damaged(Operation::GetMany, Key::copy_from(key), reason)),
                 Ok(Row { value: None, .. }) => continue,
                 Ok(Row { value: Some(value), version }) => {
-                    let start = buffer.len();
-                    buffer.extend_from_slice(value);
-                    Ok(Some((start..buffer.len(), version)))
+                    let start = values.len();
+                    values.extend_from_slice(value);
+                    Ok(Some((start..values.len(), version)))
                 }
             },
         };
     }
-    let buffer = Bytes::from(buffer);
-    keys.iter()
-        .zip(found)
-        .map(|(key, found)| {
-            let found = found?;
-            Ok(found.map(|(at, version)| Record::live(key.clone(), buffer.slice(at), version)))
-        })
-        .collect()
+    Found { values: Bytes::from(values), places }
 }
 
 /// Whether a key has a live record, or one that cannot be read.
@@ -156,13 +197,14 @@ pub(crate) fn apply_each(
     options: BatchOptions,
 ) -> Result<Vec<Result<Written>>> {
     let condition = if options.if_newer { Precondition::IfNewer } else { Precondition::None };
-    let mut order: Vec<usize> = (0..items.len()).collect();
-    order.sort_unstable_by_key(|&i| (items.get(i).map(BatchItem::key), i));
+    let mut order: Vec<(&[u8], usize, &BatchItem)> =
+        items.iter().enumerate().map(|(i, item)| (item.key().as_bytes(), i, item)).collect();
+    order.sort_unstable_by_key(|&(key, i, _)| (key, i));
     let mut outcomes: Vec<Result<Written>> =
         (0..items.len()).map(|_| Ok(Written::Applied)).collect();
     let mut scratch = Vec::new();
-    for i in order {
-        let (Some(item), Some(outcome)) = (items.get(i), outcomes.get_mut(i)) else { continue };
+    for (_, i, item) in order {
+        let Some(outcome) = outcomes.get_mut(i) else { continue };
         *outcome = check_size(item, Operation::Apply)
             .and_then(|()| write(tree, item, condition, Operation::Apply, &mut scratch));
         if let Err(failure) = outcome

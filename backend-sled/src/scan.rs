@@ -1,4 +1,4 @@
-//! Reading a range in pages, one page ahead of the consumer.
+//! Reading a range in pages, a few of them ahead of the consumer.
 
 use std::fmt;
 use std::ops::Bound;
@@ -11,10 +11,10 @@ use pinstate_core::{
     Cursor, Damaged, Key, Operation, Page, Range, Record, Result, Scan, ScanEnd, ScanItem,
     ScanOptions, ScanStep, Version,
 };
-use tokio::sync::oneshot;
 
+use crate::ahead::Ahead;
 use crate::engine::Engine;
-use crate::error::{from_engine, panicked};
+use crate::error::from_engine;
 use crate::format::Row;
 use crate::room::Room;
 
@@ -33,10 +33,12 @@ struct Plan {
 }
 
 /// A page that was read.
-struct Read {
+pub(crate) struct Read {
     items: Vec<ScanItem>,
     /// The last key that was looked at, or `None` at the end of the range.
-    last: Option<Bytes>,
+    pub(crate) last: Option<Bytes>,
+    /// Bytes of keys and values.
+    bytes: usize,
 }
 
 /// One row in a page's buffer.
@@ -47,15 +49,21 @@ struct Span {
     row: std::result::Result<(Version, bool), &'static str>,
 }
 
-fn read_page(tree: &sled::Tree, start: &Bound<Bytes>, plan: &Plan) -> Result<Read> {
+/// Reads a page; `expected` is how many bytes it is likely to have.
+fn read_page(
+    tree: &sled::Tree,
+    start: &Bound<Bytes>,
+    plan: &Plan,
+    expected: usize,
+) -> Result<Read> {
     let end = plan.end.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-    let nothing = Read { items: Vec::new(), last: None };
+    let nothing = Read { items: Vec::new(), last: None, bytes: 0 };
     if let (Bound::Included(start) | Bound::Excluded(start), Bound::Excluded(end)) = (start, &end)
         && start >= *end
     {
         return Ok(nothing);
     }
-    let mut buffer = Vec::new();
+    let mut buffer = Vec::with_capacity(expected);
     let mut spans: Vec<Span> = Vec::with_capacity(plan.rows.min(DEFAULT_PAGE_ROWS));
     let mut last = None;
     let mut looked_at = 0;
@@ -82,6 +90,7 @@ fn read_page(tree: &sled::Tree, start: &Bound<Bytes>, plan: &Plan) -> Result<Rea
             break;
         }
     }
+    let bytes = buffer.len();
     let buffer = Bytes::from(buffer);
     let item = |span: Span| {
         let key = Key::new(buffer.slice(span.key..span.value));
@@ -92,19 +101,13 @@ fn read_page(tree: &sled::Tree, start: &Bound<Bytes>, plan: &Plan) -> Result<Rea
             Err(reason) => Err(Damaged::new(key, value, reason)),
         }
     };
-    Ok(Read { items: spans.into_iter().map(item).collect(), last })
+    Ok(Read { items: spans.into_iter().map(item).collect(), last, bytes })
 }
 
 /// A scan of a range of one namespace.
 pub(crate) struct SledScan {
-    engine: Arc<Engine>,
-    room: Arc<Room>,
     range: Range,
-    plan: Arc<Plan>,
-    /// Where the next page begins, or `None` once all was read.
-    next: Option<Bound<Bytes>>,
-    /// The next page, being read.
-    ahead: Option<oneshot::Receiver<Result<Read>>>,
+    pages: Ahead,
     rows: u64,
 }
 
@@ -117,59 +120,44 @@ impl SledScan {
         };
         room.scope.check(&range.scope)?;
         let first = range.start.clone().map_or(Bound::Unbounded, Bound::Included);
-        let next = match (start, &range.start) {
+        let start = match (start, &range.start) {
             // A cursor from before the beginning of its range is none that we gave out.
             (Some(Bound::Excluded(position)), Some(start)) if position < *start => first,
             (Some(start), _) => start,
             (None, _) => first,
         };
-        let plan = Arc::new(Plan {
+        let plan = Plan {
             end: range.end.clone(),
             rows: options.page_rows.max(1),
             keys_only: options.keys_only,
             include_deleted: options.include_deleted,
-        });
-        Ok(Self { engine, room, range, plan, next: Some(next), ahead: None, rows: 0 })
-    }
-
-    /// The work of reading a page.
-    fn page_at(&self, start: Bound<Bytes>) -> impl FnOnce() -> Result<Read> + Send + 'static {
-        let (room, plan) = (Arc::clone(&self.room), Arc::clone(&self.plan));
-        move || room.enter(Operation::Scan, |tree| read_page(tree, &start, &plan))
+        };
+        let mut expected = 0;
+        let read = move |start: &Bound<Bytes>| {
+            let page =
+                room.enter(Operation::Scan, |tree| read_page(tree, start, &plan, expected))?;
+            // Rows of one pinset are of much the same size.
+            expected = (page.bytes + page.bytes / 16).min(PAGE_BYTES + PAGE_BYTES / 16);
+            Ok(page)
+        };
+        Ok(Self { range, pages: Ahead::new(engine, start, Box::new(read)), rows: 0 })
     }
 }
 
 #[async_trait]
 impl Scan for SledScan {
     async fn next(&mut self) -> Result<ScanStep> {
-        if self.ahead.is_none()
-            && let Some(start) = self.next.clone()
-        {
-            self.ahead = Some(self.engine.start_scan(self.page_at(start)).await?);
-        }
-        let Some(ahead) = self.ahead.as_mut() else {
+        let Some(Read { items, last, .. }) = self.pages.next().await? else {
             return Ok(ScanStep::End(ScanEnd::new(self.rows)));
         };
-        let answer = ahead.await;
-        self.ahead = None;
-        let Read { items, last } = answer.map_err(|_| panicked(Operation::Scan))??;
         self.rows += items.len() as u64;
-        let position = match (&last, items.last()) {
-            (Some(last), _) => last.clone(),
+        let position = match (last, items.last()) {
+            (Some(last), _) => last,
             (None, Some(Ok(Record { key, .. }) | Err(Damaged { key, .. }))) => {
                 Bytes::copy_from_slice(key.as_bytes())
             }
-            (None, None) => {
-                self.next = None;
-                return Ok(ScanStep::End(ScanEnd::new(self.rows)));
-            }
+            (None, None) => return Ok(ScanStep::End(ScanEnd::new(self.rows))),
         };
-        self.next = last.map(Bound::Excluded);
-        // Read while the consumer is busy with this page. Without room in the queue the
-        // next call does it.
-        if let Some(start) = self.next.clone() {
-            self.ahead = self.engine.try_start_scan(self.page_at(start));
-        }
         Ok(ScanStep::Page(Page::new(items, Cursor { range: self.range.clone(), position })))
     }
 }

@@ -42,6 +42,8 @@ pub(crate) fn capabilities(safety: Safety) -> Capabilities {
     capabilities.exclusive_open = true;
     capabilities.ack_durability = safety.into();
     capabilities.sync_durability = safety.into();
+    // A damaged message in the newest part of the engine's log is passed over: `durability.rs`.
+    capabilities.detects_damage = false;
     capabilities.ordered_scan = true;
     // The engine keeps no old pages for readers.
     capabilities.snapshot_scan = false;
@@ -115,6 +117,16 @@ impl SledStore {
             .await
     }
 
+    /// Removes the rows of a namespace that was forgotten, in turns with other writes. What
+    /// it does not get to, the next opening does.
+    async fn drop_rows(&self, number: u64, operation: Operation) -> Result<()> {
+        let drop_some = move |db: &sled::Db, _: &Rooms| {
+            catalog::drop_rows(db, tree_name(number).as_bytes(), operation)
+        };
+        while self.change(operation, drop_some).await? {}
+        Ok(())
+    }
+
     /// Reads the bookkeeping, on a reader.
     async fn look_up<T: Send + 'static>(
         &self,
@@ -173,15 +185,15 @@ impl Store for SledStore {
     async fn drop_namespace(&self, name: &NamespaceName) -> Result<()> {
         let op = Operation::DropNamespace;
         let name = name.clone();
-        self.change(op, move |db, rooms| {
+        let dropped = self.change(op, move |db, rooms| {
             let room = rooms.lock().get(&name).map(Arc::clone);
             let room = room.ok_or_else(|| no_namespace(op, name.as_str()))?;
             catalog::forget_namespace(db, &name)?;
             rooms.lock().remove(&name);
             room.shut_gone();
-            catalog::drop_rows(db, room.number, op)
-        })
-        .await
+            Ok(room.number)
+        });
+        self.drop_rows(dropped.await?, op).await
     }
 
     async fn replace_namespace(&self, name: &NamespaceName, staged: &NamespaceName) -> Result<()> {
@@ -194,7 +206,7 @@ impl Store for SledStore {
             ));
         }
         let (name, staged) = (name.clone(), staged.clone());
-        self.change(op, move |db, rooms| {
+        let replaced = self.change(op, move |db, rooms| {
             let (new, old) = {
                 let rooms = rooms.lock();
                 let new = rooms.get(&staged).map(Arc::clone);
@@ -211,15 +223,15 @@ impl Store for SledStore {
                 rooms.insert(name, Arc::new(Room::new(scope, number, tree)));
             }
             new.shut_gone();
-            match old {
-                Some(old) => {
-                    old.shut_gone();
-                    catalog::drop_rows(db, old.number, op)
-                }
-                None => Ok(()),
-            }
-        })
-        .await
+            Ok(old.map(|old| {
+                old.shut_gone();
+                old.number
+            }))
+        });
+        match replaced.await? {
+            Some(number) => self.drop_rows(number, op).await,
+            None => Ok(()),
+        }
     }
 
     async fn control_get(&self, key: &str) -> Result<Option<ControlRecord>> {
