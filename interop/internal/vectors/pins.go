@@ -34,21 +34,13 @@ type pinCase struct {
 	zone  string
 }
 
-// pinCases collects cases; names are unique.
-type pinCases struct {
-	list []pinCase
-	seen map[string]bool
-}
+type pinCases struct{ cases[pinCase] }
 
 func (c *pinCases) add(name string, cid, value []byte, zone string) {
 	if zone != "UTC" {
 		name += " @ " + zone
 	}
-	if c.seen[name] {
-		panic("two vectors are called " + name)
-	}
-	c.seen[name] = true
-	c.list = append(c.list, pinCase{name, cid, value, zone})
+	c.put(name, pinCase{name, cid, value, zone})
 }
 
 // raw adds a value given as bytes, under a CID derived from the name.
@@ -114,7 +106,7 @@ func (c pinCase) evaluate() (PinVector, error) {
 
 // Pins evaluates every pin case.
 func Pins() ([]PinVector, error) {
-	c := &pinCases{seen: map[string]bool{}}
+	c := &pinCases{}
 	typeCases(c)
 	numberCases(c)
 	textCases(c)
@@ -124,13 +116,5 @@ func Pins() ([]PinVector, error) {
 	originCases(c)
 	metadataCases(c)
 	wireCases(c)
-	out := make([]PinVector, 0, len(c.list))
-	for _, one := range c.list {
-		v, err := one.evaluate()
-		if err != nil {
-			return nil, fmt.Errorf("pin vector %q: %w", one.name, err)
-		}
-		out = append(out, v)
-	}
-	return out, nil
+	return evaluated(c.cases, "pin", pinCase.evaluate)
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
-	"fmt"
 
 	"pinstate-interop/internal/cluster"
 )
@@ -33,19 +32,12 @@ type OptionsVector struct {
 	Allocations    []string `json:"allocations"`
 }
 
-type readerCases struct {
-	list []readerCase
-	seen map[string]bool
-}
+type readerCases struct{ cases[readerCase] }
 
 type readerCase struct{ name, input string }
 
 func (c *readerCases) add(name, input string) {
-	if c.seen[name] {
-		panic("two vectors are called " + name)
-	}
-	c.seen[name] = true
-	c.list = append(c.list, readerCase{name, input})
+	c.put(name, readerCase{name, input})
 }
 
 func importVector(name, input string, opts cluster.ImportOptions) (ReaderVector, error) {
@@ -74,7 +66,7 @@ func importVector(name, input string, opts cluster.ImportOptions) (ReaderVector,
 
 // Reader evaluates every case of the JSON reader.
 func Reader() ([]ReaderVector, error) {
-	c := &readerCases{seen: map[string]bool{}}
+	c := &readerCases{}
 	streamCases(c)
 	keyCases(c)
 	scalarCases(c)
@@ -82,13 +74,7 @@ func Reader() ([]ReaderVector, error) {
 	idCases(c)
 	jsonTimeCases(c)
 	containerCases(c)
-	out := make([]ReaderVector, 0, len(c.list))
-	for _, one := range c.list {
-		v, err := importVector(one.name, one.input, cluster.ImportOptions{})
-		if err != nil {
-			return nil, fmt.Errorf("reader vector %q: %w", one.name, err)
-		}
-		out = append(out, v)
-	}
-	return out, nil
+	return evaluated(c.cases, "reader", func(one readerCase) (ReaderVector, error) {
+		return importVector(one.name, one.input, cluster.ImportOptions{})
+	})
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
-	"fmt"
 
 	"pinstate-interop/internal/cluster"
 
@@ -64,10 +63,7 @@ func (m mp) own(s string) mp {
 // entry is one entry as Go's encoder writes it.
 func entry(key, value string) mp { return mp{0x82}.fixStr("k").own(key).fixStr("v").own(value) }
 
-type snapshotCases struct {
-	list []snapshotCase
-	seen map[string]bool
-}
+type snapshotCases struct{ cases[snapshotCase] }
 
 type snapshotCase struct {
 	name  string
@@ -75,15 +71,11 @@ type snapshotCase struct {
 }
 
 func (c *snapshotCases) add(name string, parts ...mp) {
-	if c.seen[name] {
-		panic("two vectors are called " + name)
-	}
-	c.seen[name] = true
 	var input []byte
 	for _, p := range parts {
 		input = append(input, p...)
 	}
-	c.list = append(c.list, snapshotCase{name, input})
+	c.put(name, snapshotCase{name, input})
 }
 
 // keyText is the key under which dsstate stores a pin.
@@ -93,20 +85,12 @@ func dshelpKey(cid []byte) string { return dshelp.NewKeyFromBinary(cid).BaseName
 
 // Snapshots evaluates every snapshot case.
 func Snapshots() ([]SnapshotVector, error) {
-	c := &snapshotCases{seen: map[string]bool{}}
+	c := &snapshotCases{}
 	headerCases(c)
 	shapeCases(c)
 	snapshotKeyCases(c)
 	cutCases(c)
-	out := make([]SnapshotVector, 0, len(c.list))
-	for _, one := range c.list {
-		v, err := one.evaluate()
-		if err != nil {
-			return nil, fmt.Errorf("snapshot vector %q: %w", one.name, err)
-		}
-		out = append(out, v)
-	}
-	return out, nil
+	return evaluated(c.cases, "snapshot", snapshotCase.evaluate)
 }
 
 func (c snapshotCase) evaluate() (SnapshotVector, error) {

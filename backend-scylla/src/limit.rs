@@ -1,0 +1,149 @@
+//! A limit on the requests under way, with a bounded queue and a bounded wait.
+//!
+//! The driver has none by design: beyond some hundred requests a connection more only wait
+//! longer, and beyond 32,768 they fail.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use pinstate_core::{Error, ErrorKind, Operation, Outcome, Result, RetryClass};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::error::{closed, error};
+
+/// Places for requests under way.
+#[derive(Debug)]
+pub(crate) struct Limit {
+    places: Semaphore,
+    total: usize,
+    waiting: AtomicUsize,
+    queue: usize,
+    wait: Duration,
+    waited: AtomicU64,
+    refused: AtomicU64,
+}
+
+/// Counts one that waits, however it ends.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Limit {
+    /// So many places, and so many that may wait for one for so long.
+    pub(crate) fn new(total: usize, queue: usize, wait: Duration) -> Self {
+        let total = total.clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            places: Semaphore::new(total),
+            total,
+            waiting: AtomicUsize::new(0),
+            queue,
+            wait,
+            waited: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
+    }
+
+    /// A place, held until it is dropped.
+    ///
+    /// # Errors
+    /// `Unavailable`, certainly not applied, where the queue is full or the wait is over;
+    /// `Closed` after [`shut`](Self::shut).
+    pub(crate) async fn enter(&self, operation: Operation) -> Result<SemaphorePermit<'_>> {
+        if let Ok(place) = self.places.try_acquire() {
+            return Ok(place);
+        }
+        if self.places.is_closed() {
+            return Err(closed(operation));
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        self.waited.fetch_add(1, Ordering::Relaxed);
+        if before >= self.queue {
+            return Err(self.refuse(operation, "the queue for a request is full"));
+        }
+        match tokio::time::timeout(self.wait, self.places.acquire()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) => Err(closed(operation)),
+            Err(_) => Err(self.refuse(operation, "no place for a request became free in time")),
+        }
+    }
+
+    fn refuse(&self, operation: Operation, message: &'static str) -> Error {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+        error(ErrorKind::Unavailable, operation, message)
+            .with_retry(RetryClass::Throttled)
+            .with_outcome(Outcome::NotApplied)
+            .with_context("requests under way", self.total)
+            .with_context("waited at most ms", self.wait.as_millis())
+    }
+
+    /// Lets nobody in any more, and waits at most so long for those inside.
+    pub(crate) async fn shut(&self, patience: Duration) {
+        let all = u32::try_from(self.total).unwrap_or(u32::MAX);
+        // Whoever is inside gives the place back; nobody who comes later is before us.
+        let _ = tokio::time::timeout(patience, self.places.acquire_many(all)).await;
+        self.places.close();
+    }
+
+    /// How many at most are under way.
+    pub(crate) fn total(&self) -> usize {
+        self.total
+    }
+
+    /// How many are under way now.
+    pub(crate) fn under_way(&self) -> usize {
+        self.total - self.places.available_permits().min(self.total)
+    }
+
+    /// How many wait now.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// How many had to wait, and how many of these were refused.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.waited.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn those_who_wait_too_long_or_are_too_many_are_refused() {
+        let limit = Limit::new(2, 1, Duration::from_secs(1));
+        let first = limit.enter(Operation::Get).await.unwrap();
+        let _second = limit.enter(Operation::Get).await.unwrap();
+        assert_eq!(limit.under_way(), 2);
+        // One waits; another finds the queue full at once.
+        let (late, refused) =
+            tokio::join!(limit.enter(Operation::Put), limit.enter(Operation::Put));
+        for (result, part) in [(late, "in time"), (refused, "queue")] {
+            let error = result.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable);
+            assert_eq!(error.outcome(), Outcome::NotApplied);
+            assert!(error.to_string().contains(part), "{error}");
+        }
+        assert_eq!((limit.waiting(), limit.counts()), (0, (2, 2)));
+        let wait = limit.enter(Operation::Get);
+        drop(first);
+        drop(wait.await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_shut_limit_lets_nobody_in_and_waits_for_those_inside() {
+        let limit = Limit::new(1, 8, Duration::from_secs(1));
+        let place = limit.enter(Operation::Get).await.unwrap();
+        let late = limit.enter(Operation::Get);
+        tokio::join!(limit.shut(Duration::from_secs(60)), async move {
+            tokio::task::yield_now().await;
+            drop(place);
+        });
+        assert_eq!(late.await.unwrap_err().kind(), ErrorKind::Closed);
+    }
+}
