@@ -1,81 +1,28 @@
 //! What a case works with: namespaces of its own, versions, a seeded generator.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::lock::Mutex;
+use pinstate_core::layer::{Retry, RetryBudget, RetryOptions, wrap};
 use pinstate_core::{
-    BatchItem, BatchOptions, Capabilities, CheckedScan, Clock, Count, CountOptions, Delete, Key,
-    Namespace, NamespaceName, Put, ReadOptions, Record, ScanOptions, State, Store, Version,
-    WriteOptions, Written,
+    BatchItem, BatchOptions, Capabilities, CheckedScan, Clock, Count, CountOptions, Delete, Error,
+    ErrorKind, Key, Namespace, NamespaceName, Operation, Put, ReadOptions, Record, RetryClass,
+    ScanOptions, State, Store, Version, WriteOptions, Written,
 };
 
 use crate::check::{Checked, Violation, holds, same};
-use crate::plug::{Leg, Plug, Site};
-
-/// What all cases of one leg share: one store, and what no two cases may have in common.
-pub(crate) struct Session {
-    plug: Arc<dyn Plug>,
-    leg: Leg,
-    shared: Mutex<Option<Shared>>,
-    /// Part of every namespace's name, so that runs on one server keep apart.
-    run: String,
-    namespaces: AtomicU64,
-    versions: AtomicI64,
-}
-
-struct Shared {
-    store: Arc<dyn Store>,
-    // After the store, so that it is dropped after it.
-    _site: Box<dyn Site>,
-}
-
-impl Session {
-    pub(crate) fn new(plug: Arc<dyn Plug>, leg: Leg) -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self {
-            plug,
-            leg,
-            shared: Mutex::new(None),
-            run: format!("{:08x}", fastrand::u32(..)),
-            namespaces: AtomicU64::new(0),
-            versions: AtomicI64::new(i64::try_from(now.as_micros()).unwrap_or(i64::MAX / 2)),
-        }
-    }
-
-    pub(crate) fn leg(&self) -> &'static str {
-        self.leg.name
-    }
-
-    /// The store that cases share.
-    pub(crate) async fn store(&self) -> Checked<Arc<dyn Store>> {
-        let mut shared = self.shared.lock().await;
-        if let Some(shared) = &*shared {
-            return Ok(Arc::clone(&shared.store));
-        }
-        let site = self.plug.site().await?;
-        let store = self.leg.layers.apply(site.open().await?);
-        *shared = Some(Shared { store: Arc::clone(&store), _site: site });
-        Ok(store)
-    }
-
-    /// Closes the store that cases shared.
-    pub(crate) async fn close(&self) -> Checked {
-        if let Some(shared) = self.shared.lock().await.take() {
-            shared.store.close().await?;
-        }
-        Ok(())
-    }
-
-    fn name(&self) -> Checked<NamespaceName> {
-        let number = self.namespaces.fetch_add(1, Ordering::Relaxed);
-        Ok(format!("conf-{}-{number}", self.run).parse()?)
-    }
-}
+use crate::disk::Disk;
+use crate::evidence::Desk;
+use crate::kill::{opened, opened_existing};
+use crate::marks::Marks;
+use crate::plug::Site;
+use crate::session::Session;
+use crate::watch::Calls;
 
 /// What one case works with. Cheap to clone.
 #[derive(Clone)]
@@ -83,27 +30,43 @@ pub(crate) struct Cx {
     session: Arc<Session>,
     store: Arc<dyn Store>,
     pub(crate) seed: u64,
+    calls: Calls,
+    pub(crate) desk: Desk,
+    marks: Marks,
     /// The namespaces that this case created in the shared store.
     created: Arc<Mutex<Vec<NamespaceName>>>,
 }
 
 impl Cx {
-    pub(crate) async fn new(session: Arc<Session>, seed: u64) -> Checked<Self> {
-        let store = session.store().await?;
-        Ok(Self { session, store, seed, created: Arc::default() })
+    pub(crate) async fn new(
+        session: Arc<Session>,
+        calls: Calls,
+        desk: Desk,
+        seed: u64,
+    ) -> Checked<Self> {
+        let store = calls.watch(session.store().await?);
+        let marks = session.marks().clone();
+        Ok(Self { session, store, seed, calls, desk, marks, created: Arc::default() })
     }
 
     /// Drops the namespaces that the case created, whatever became of it.
     pub(crate) async fn clean_up(&self) -> Checked {
         for name in self.created.lock().await.drain(..) {
-            match self.store.drop_namespace(&name).await {
-                Err(error) if error.kind() != pinstate_core::ErrorKind::NoNamespace => {
-                    return Err(error.into());
-                }
-                _ => {}
-            }
+            at_last(|| self.store.drop_namespace(&name), ErrorKind::NoNamespace).await?;
         }
         Ok(())
+    }
+
+    /// The same over a store whose refusals are tried again where they say that they may be:
+    /// for cases that press a store, and what they do beside that.
+    pub(crate) fn patient(&self) -> Self {
+        let options = RetryOptions::new()
+            .with_attempts(100)
+            .with_elapsed(AT_LAST)
+            .with_budget(Arc::new(RetryBudget::new(10.0, 1_000.0, 10_000.0)))
+            .with_seed(self.seed);
+        let store = wrap(Arc::clone(&self.store), Retry::new(options));
+        Self { store, ..self.clone() }
     }
 
     /// The store that cases share: for its namespaces use [`namespace`](Self::namespace).
@@ -115,9 +78,24 @@ impl Cx {
         self.store.capabilities()
     }
 
+    /// A number of rows, bytes or rounds: the first for a quick run, the other for a full one.
+    pub(crate) fn size(&self, quick: usize, full: usize) -> usize {
+        if self.session.profile().is_full() { full } else { quick }
+    }
+
     /// A version later than every one drawn before in this leg.
     pub(crate) fn version(&self) -> Version {
-        Version(self.session.versions.fetch_add(1, Ordering::Relaxed))
+        self.session.version()
+    }
+
+    /// Says that the case met what it is there to meet: see [`marks`](crate::marks).
+    pub(crate) fn mark(&self, name: &'static str) {
+        self.marks.hit(name);
+    }
+
+    /// Whether that has been said.
+    pub(crate) fn has_met(&self, name: &'static str) -> bool {
+        self.marks.has(name)
     }
 
     /// The case's own generator: the same for the same seed.
@@ -140,7 +118,8 @@ impl Cx {
     /// A new, empty namespace in the shared store.
     pub(crate) async fn namespace(&self) -> Checked<Ns> {
         let name = self.own_name().await?;
-        self.store.create_namespace(&name).await?;
+        // Nobody else has the name: where it exists, an attempt that was taken for lost made it.
+        at_last(|| self.store.create_namespace(&name), ErrorKind::Conflict).await?;
         let ns = self.open(&self.store, &name).await?;
         same("records in a new namespace", ns.count().await?, 0)?;
         Ok(ns)
@@ -155,13 +134,97 @@ impl Cx {
     /// The pinset in a new, empty namespace.
     pub(crate) async fn state(&self) -> Checked<State> {
         let ns = self.namespace().await?;
-        Ok(State::new(ns.raw, Arc::new(Clock::volatile())))
+        Ok(ns.state())
     }
 
     /// A store of the case's own, which may be closed and opened again.
     pub(crate) async fn own_store(&self) -> Checked<Own> {
-        let site = self.session.plug.site().await?;
+        let plug = self.session.plug();
+        if let Some(reason) = plug.without_sites() {
+            return Err(Violation::not_here(reason));
+        }
+        let site = plug.site().await;
+        let site = site.map_err(|e| Violation::harness("no place for a store of its own", &e))?;
         Ok(Own { site, cx: self.clone() })
+    }
+
+    /// The name of the backend, as its plug has it.
+    pub(crate) fn backend(&self) -> &str {
+        self.session.plug().name()
+    }
+
+    /// The name of the leg.
+    pub(crate) fn leg(&self) -> &'static str {
+        self.session.leg()
+    }
+
+    /// A folder that is removed when it is dropped.
+    pub(crate) fn folder(&self) -> Checked<tempfile::TempDir> {
+        tempfile::Builder::new().prefix("pinstate-conformance-").tempdir().map_err(|error| {
+            let error = Error::new(ErrorKind::Io, Operation::Open, "the temporary folder")
+                .with_source(error);
+            Violation::harness("no folder can be made", &error)
+        })
+    }
+
+    /// A site that keeps its files in this folder.
+    pub(crate) fn site_in(&self, folder: &Path) -> Checked<Box<dyn Site>> {
+        let plug = self.session.plug();
+        if let Some(reason) = plug.without_sites() {
+            return Err(Violation::not_here(reason));
+        }
+        plug.site_in(folder).ok_or_else(|| {
+            Violation::not_here(
+                "needs a store in a folder of the suite's, and the plug has no 'site_in'",
+            )
+        })
+    }
+
+    /// A disk that loses power.
+    pub(crate) fn disk(&self) -> Checked<Box<dyn Disk>> {
+        match self.session.disks() {
+            Some(disks) => disks.disk().map_err(Violation::not_here),
+            None => Err(Violation::not_here(
+                "needs a disk that can lose power: this program gives the suite none",
+            )),
+        }
+    }
+
+    /// A store under the layers of the leg, and under watch.
+    pub(crate) fn dressed(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        self.calls.watch(self.session.layered(store))
+    }
+}
+
+/// Longest time for what a healthy store does at once, however busy it is.
+pub(crate) const AT_LAST: Duration = Duration::from_secs(60);
+
+/// What a call comes to, which must come in time.
+pub(crate) async fn answered<T>(what: &str, call: impl Future<Output = Checked<T>>) -> Checked<T> {
+    match tokio::time::timeout(AT_LAST, call).await {
+        Ok(result) => result,
+        Err(_) => Err(Violation::new(format!(
+            "{what}: expected an end, got none in {} s",
+            AT_LAST.as_secs()
+        ))),
+    }
+}
+
+/// Does something to a namespace until it is done, or was done before. A refusal that may be
+/// tried again is the store's right, as is one that cannot say what came of it.
+pub(crate) async fn at_last<F>(call: impl Fn() -> F, before: ErrorKind) -> Checked
+where
+    F: Future<Output = pinstate_core::Result<()>>,
+{
+    let began = Instant::now();
+    loop {
+        match call().await {
+            Err(error) if error.kind() == before => return Ok(()),
+            Err(error) if error.retry_class() != RetryClass::Never && began.elapsed() < AT_LAST => {
+                tokio::task::yield_now().await;
+            }
+            done => return Ok(done?),
+        }
     }
 }
 
@@ -174,7 +237,34 @@ pub(crate) struct Own {
 impl Own {
     /// Opens the store, under the layers of the leg.
     pub(crate) async fn open(&self) -> pinstate_core::Result<Arc<dyn Store>> {
-        Ok(self.cx.session.leg.layers.apply(self.site.open().await?))
+        Ok(self.cx.dressed(opened(&*self.site).await?))
+    }
+
+    /// Opens the store, asking again for so long while somebody else has it.
+    pub(crate) async fn open_when_free(
+        &self,
+        patience: Duration,
+    ) -> pinstate_core::Result<Arc<dyn Store>> {
+        let began = Instant::now();
+        loop {
+            match self.open().await {
+                Err(error) if error.kind() == ErrorKind::Locked && began.elapsed() < patience => {
+                    tokio::task::yield_now().await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    /// Opens the store only if it is there.
+    pub(crate) async fn open_existing(&self) -> Checked<pinstate_core::Result<Arc<dyn Store>>> {
+        match opened_existing(&*self.site).await {
+            Some(opened) => Ok(opened.map(|store| self.cx.dressed(store))),
+            None => Err(Violation::not_here(
+                "needs a way to open a store only if it is there, and the plug's sites have no \
+                 'open_existing'",
+            )),
+        }
     }
 
     /// Opens the store and makes a namespace in it.
@@ -196,6 +286,21 @@ pub(crate) struct Ns {
 }
 
 impl Ns {
+    /// A version later than every one drawn before in this leg.
+    pub(crate) fn version(&self) -> Version {
+        self.cx.version()
+    }
+
+    /// The pinset in it.
+    pub(crate) fn state(&self) -> State {
+        State::new(Arc::clone(&self.raw), Arc::new(Clock::volatile()))
+    }
+
+    /// The store that cases share, under the watch of this case.
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        self.cx.store()
+    }
+
     /// A put with a version of its own, which must apply.
     pub(crate) async fn put(
         &self,
@@ -293,15 +398,27 @@ impl Ns {
         let limit = options.page_rows.max(1);
         let mut scan = CheckedScan::new(self.raw.scan(options).await?);
         let mut records = Vec::new();
+        let mut full = false;
         while let Some(page) = scan.next_page().await? {
             holds(page.items.len() <= limit, || {
                 format!("a page: expected at most {limit} rows, got {}", page.items.len())
             })?;
+            if !page.items.is_empty() {
+                if full {
+                    self.cx.mark("page_boundary");
+                }
+                full = page.items.len() == limit;
+            }
+            // A store that never waits would let nobody write meanwhile.
+            tokio::task::yield_now().await;
             for item in page.items {
                 records.push(item.map_err(|damaged| {
                     Violation::new(format!("expected a readable row, got {damaged:?}"))
                 })?);
             }
+        }
+        if full {
+            self.cx.mark("full_last_page");
         }
         Ok(records)
     }

@@ -10,6 +10,18 @@ use pinstate_core::{Error, ErrorKind};
 pub struct Violation {
     message: String,
     at: &'static Location<'static>,
+    sort: Sort,
+}
+
+/// What a case that ends early has to tell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sort {
+    /// The clause is broken.
+    Broken,
+    /// The suite or its plug failed before it could tell.
+    Harness,
+    /// What the case needs is not to be had here.
+    NotHere,
 }
 
 /// The result of a case or of a step of one.
@@ -31,7 +43,34 @@ fn shown(value: &dyn fmt::Debug) -> String {
 impl Violation {
     #[track_caller]
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), at: Location::caller() }
+        Self { message: message.into(), at: Location::caller(), sort: Sort::Broken }
+    }
+
+    /// The suite or its plug could not do their part.
+    #[track_caller]
+    pub(crate) fn harness(what: &str, error: &Error) -> Self {
+        Self { sort: Sort::Harness, ..Self::new(format!("{what}: {error}")) }
+    }
+
+    /// The case cannot run here, for this reason.
+    #[track_caller]
+    pub(crate) fn not_here(reason: impl Into<String>) -> Self {
+        Self { sort: Sort::NotHere, ..Self::new(reason) }
+    }
+
+    /// The same, with what was under way when it was found.
+    pub(crate) fn within(mut self, what: &str) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
+    pub(crate) fn sort(&self) -> Sort {
+        self.sort
+    }
+
+    /// The message without the place in the suite.
+    pub(crate) fn message(&self) -> &str {
+        &self.message
     }
 }
 

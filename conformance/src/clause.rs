@@ -20,6 +20,14 @@ pub struct Clause {
     pub why: &'static str,
 }
 
+impl Clause {
+    /// The letter of its group.
+    #[must_use]
+    pub fn group(&self) -> &'static str {
+        self.id.trim_end_matches(|c: char| c.is_ascii_digit())
+    }
+}
+
 impl fmt::Display for Clause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.id, self.title)

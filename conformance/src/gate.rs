@@ -2,8 +2,8 @@
 
 use futures::future::BoxFuture;
 use pinstate_core::{
-    BatchItem, BatchOptions, Capabilities, Delete, ErrorKind, IfNewer, Key, Put, Version,
-    WriteOptions,
+    BatchItem, BatchOptions, Capabilities, Consistency, Delete, Durability, ErrorKind, IfNewer,
+    Key, Put, Version, WriteOptions,
 };
 
 use crate::case::Cx;
@@ -24,6 +24,11 @@ pub(crate) enum Negative {
     Nothing,
 }
 
+/// Why a case that is about a capability did not run.
+pub(crate) fn undeclared(capability: &str) -> String {
+    format!("'{capability}' is not declared")
+}
+
 macro_rules! gates {
     ($($name:ident = $text:literal, $declared:expr, $negative:expr;)*) => {
         $(pub(crate) static $name: Gate =
@@ -39,9 +44,23 @@ gates! {
     IF_VERSION = "if_version", |caps| caps.if_version,
         Negative::Refuses(|cx| Box::pin(no_if_version(cx)));
     IF_NEWER_EXACT = "if_newer = exact", |caps| caps.if_newer == IfNewer::Exact, Negative::Nothing;
+    LINEARIZABLE = "consistency = linearizable",
+        |caps| caps.consistency == Consistency::Linearizable, Negative::Nothing;
+    READ_YOUR_WRITES = "consistency = read-your-writes",
+        |caps| caps.consistency != Consistency::Eventual, Negative::Nothing;
     ORDERED_SCAN = "ordered_scan", |caps| caps.ordered_scan, Negative::Nothing;
     SNAPSHOT_SCAN = "snapshot_scan", |caps| caps.snapshot_scan, Negative::Nothing;
     PERSISTENT = "persistent", |caps| caps.persistent, Negative::Nothing;
+    ACKED_SURVIVES = "ack_durability above none",
+        |caps| caps.persistent && caps.ack_durability != Durability::None, Negative::Nothing;
+    SYNCED_SURVIVES = "sync_durability above none",
+        |caps| caps.persistent && caps.sync_durability != Durability::None, Negative::Nothing;
+    SYNCED_SURVIVES_POWER = "sync_durability = power",
+        |caps| caps.persistent && caps.sync_durability == Durability::Power, Negative::Nothing;
+    BATCH_SURVIVES = "persistent and atomic_batch",
+        |caps| caps.persistent && caps.atomic_batch, Negative::Nothing;
+    DETECTS_DAMAGE = "detects_damage",
+        |caps| caps.persistent && caps.detects_damage, Negative::Nothing;
     EXCLUSIVE_OPEN = "exclusive_open", |caps| caps.exclusive_open, Negative::Nothing;
 }
 

@@ -6,6 +6,7 @@
 //! # use std::sync::Arc;
 //! # use async_trait::async_trait;
 //! # use pinstate_core::{Result, Store};
+//! # use pinstate_memory::{MemoryConfig, MemoryStore};
 //! use pinstate_conformance::{Plug, Site, Suite};
 //!
 //! struct MyBackend;
@@ -20,8 +21,8 @@
 //! #[async_trait]
 //! impl Site for MySite {
 //!     async fn open(&self) -> Result<Arc<dyn Store>> {
-//! #       unimplemented!()
-//!         // … open the store of this site, creating it the first time
+//!         // The store of this site, which is created the first time.
+//!         Ok(Arc::new(MemoryStore::open(&MemoryConfig::default())?))
 //!     }
 //! }
 //!
@@ -40,35 +41,116 @@
 //! * A case that needs a capability runs where it is declared. Where it is not, the
 //!   *negative* case runs in its place: the call must answer `Unsupported` and change
 //!   nothing. Where there is no call that could be refused, the case is skipped and says why.
+//! * How much each case does is the [`Profile`]'s: `quick` unless
+//!   `PINSTATE_CONFORMANCE_PROFILE` names `full` or `soak`.
 //! * No case executed is a failure, and so is one that gives no answer in [`Suite::hang`].
+//! * Cases say what they have met: a page that ended where a key was, a record that was
+//!   replaced under a scan, two writes at the same time. A whole run that has not met what it
+//!   must is *weak*, which is not green: its passes show less than they say.
 //! * A failure names the clause, what was expected, what came, where, and the seed.
 //!   `PINSTATE_CONFORMANCE_SEED` repeats it.
+//!
+//! # Durability
+//!
+//! A plug whose backend keeps files says in one function how a store is kept in a folder:
+//!
+//! ```no_run
+//! # use std::path::{Path, PathBuf};
+//! # use std::sync::Arc;
+//! # use async_trait::async_trait;
+//! # use pinstate_core::{Result, Store};
+//! # use pinstate_conformance::{Plug, Site};
+//! # struct MyBackend;
+//! # struct MySite(PathBuf);
+//! # #[async_trait]
+//! # impl Site for MySite {
+//! #     async fn open(&self) -> Result<Arc<dyn Store>> {
+//! #         use pinstate_memory::{MemoryConfig, MemoryStore};
+//! #         Ok(Arc::new(MemoryStore::open(&MemoryConfig::default())?))
+//! #     }
+//! # }
+//! # #[async_trait]
+//! # impl Plug for MyBackend {
+//! #     fn name(&self) -> &str { "mine" }
+//! #     async fn site(&self) -> Result<Box<dyn Site>> { Ok(Box::new(MySite(PathBuf::new()))) }
+//! fn site_in(&self, folder: &Path) -> Option<Box<dyn Site>> {
+//!     Some(Box::new(MySite(folder.join("store"))))
+//! }
+//! # }
+//! ```
+//!
+//! With it the suite starts the test program again as a child, which writes into such a
+//! store and is killed, and compares what is left with what was acknowledged; it turns bits
+//! in the store's files; and on a disk from [`Suite::disks`] it loses power, fills up and
+//! fails. What must outlive what is what the store declares: `ack_durability` and
+//! `sync_durability`. Few times each unless `PINSTATE_CONFORMANCE_KILLS` says otherwise: 5.
+//! A program that has no [`Suite::main`] asks [`Child::summoned`] first.
 //!
 //! # What it touches
 //!
 //! Only namespaces that it created itself, with random names, which it drops when the case
 //! is over; and stores of sites that it asked the plug for. It never lists and deletes.
 //!
+//! On a store that is somebody's ([`Plug::standing`]) it does more: everything that is not
+//! its own is refused before it reaches the store; each namespace has a control record that
+//! says whose it is, written before it is made; what a killed run leaves is found by that
+//! ([`leftovers`]); and what others have there is compared before and after (`Y2`, `Y3`).
+//!
+//! # Reports
+//!
+//! [`Suite::report`] gives a [`Report`], which is `result.json`, JUnit XML and one HTML
+//! page. A test program writes them into the folder that `PINSTATE_CONFORMANCE_REPORT`
+//! names.
+//!
 //! # Where things are
 //!
 //! `plug.rs` what a backend brings; `clause.rs` how a clause is declared; `case.rs` what a
 //! case works with; `check.rs` how it says what is wrong; `gate.rs` the capabilities and
-//! their negative cases; `model.rs` the reference model; `clauses/` the clauses, a group a
-//! file; `run.rs` the runner.
+//! their negative cases; `model.rs` the reference model; `history/` what several clients did
+//! at the same time, and whether it is linearizable; `clients.rs` clients that do so at
+//! random; `clauses/` the clauses, a group a file; `profile.rs` how much they do; `suite.rs`
+//! the suite as a value; `run.rs` one leg under way, `session.rs` the store of a leg, `kill/`
+//! child processes that are killed, `disk.rs` disks that lose power, `watch.rs` the calls that
+//! are pending;
+//! `verdict.rs` and `waive.rs` what becomes of a case; `safety/` stores that are somebody's;
+//! `report/` the reports; `evidence.rs` what a failure has to show; `marks.rs` what a run must
+//! have met.
 
 mod case;
 mod check;
 mod clause;
 mod clauses;
+mod clients;
+mod disk;
+mod evidence;
 mod gate;
+pub mod history;
+mod kill;
+mod marks;
 mod model;
 mod plug;
+mod profile;
+pub mod report;
 mod run;
+mod safety;
+mod session;
+mod suite;
+mod verdict;
+mod waive;
+mod watch;
 
 pub use check::Violation;
 pub use clause::Clause;
-pub use plug::{Leg, Plug, Site};
-pub use run::{Outcome, Suite, Verdict};
+pub use disk::{Disk, Disks, Fault, Look, Loss, Platter};
+pub use evidence::{Evidence, Keep};
+pub use kill::Child;
+pub use plug::{About, Leg, Plug, Site};
+pub use profile::{Profile, UnknownProfile};
+pub use report::Report;
+pub use safety::{Leftover, leftovers};
+pub use suite::Suite;
+pub use verdict::{Outcome, Pending, Verdict};
+pub use waive::Waiver;
 
 /// Every clause of the suite, in order.
 #[must_use]

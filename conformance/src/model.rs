@@ -4,6 +4,7 @@
 //! Sequences are drawn and shrunk by proptest from the run's seed.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use bytes::Bytes;
 use pinstate_core::{
@@ -16,27 +17,39 @@ use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, Test
 
 use crate::case::{Cx, Ns};
 use crate::check::{Checked, Violation, holds, same};
+use crate::history::Shown;
 
-/// Sequences a run.
-const SEQUENCES: u32 = 48;
 /// Longest sequence.
 const LENGTH: usize = 40;
+/// Keys of a sequence, which are few so that operations meet.
+const KEYS: u8 = 6;
+/// Operations from one look at all records to the next.
+const WHOLE: usize = 5;
 
 /// One operation. Keys are few, so that operations meet.
 #[derive(Clone, Debug)]
 enum Step {
     Put(u8, Vec<u8>),
     Delete(u8),
-    PutIfNewer(u8, Vec<u8>, i64),
-    DeleteIfNewer(u8, i64),
+    PutIfNewer(u8, Vec<u8>, Stamp),
+    DeleteIfNewer(u8, Stamp),
     PutIfAbsent(u8, Vec<u8>),
     PutIfVersion(u8, Vec<u8>, bool),
     Batch(Vec<(u8, Option<Vec<u8>>)>),
     Purge(i64),
 }
 
+/// The version of a conditional write.
+#[derive(Clone, Copy, Debug)]
+enum Stamp {
+    /// This one.
+    At(i64),
+    /// So much above the one that is stored.
+    Above(i64),
+}
+
 fn step() -> impl Strategy<Value = Step> {
-    let key = 0..6_u8;
+    let key = 0..KEYS;
     let value = || {
         prop_oneof![
             Just(Vec::new()),
@@ -46,18 +59,63 @@ fn step() -> impl Strategy<Value = Step> {
     };
     // Around the versions that the clock gives, which begin at zero here.
     let version = -5..60_i64;
+    // Where versions meet is where stores go wrong.
+    let stamp = || prop_oneof![2 => (-5..60_i64).prop_map(Stamp::At), 1 => (-1..=1_i64).prop_map(Stamp::Above)];
     prop_oneof![
         4 => (key.clone(), value()).prop_map(|(key, value)| Step::Put(key, value)),
         3 => key.clone().prop_map(Step::Delete),
-        3 => (key.clone(), value(), version.clone())
-            .prop_map(|(key, value, version)| Step::PutIfNewer(key, value, version)),
-        3 => (key.clone(), version.clone()).prop_map(|(key, v)| Step::DeleteIfNewer(key, v)),
+        3 => (key.clone(), value(), stamp())
+            .prop_map(|(key, value, stamp)| Step::PutIfNewer(key, value, stamp)),
+        3 => (key.clone(), stamp()).prop_map(|(key, v)| Step::DeleteIfNewer(key, v)),
         1 => (key.clone(), value()).prop_map(|(key, value)| Step::PutIfAbsent(key, value)),
         1 => (key.clone(), value(), any::<bool>())
             .prop_map(|(key, value, right)| Step::PutIfVersion(key, value, right)),
         2 => vec((key, proptest::option::of(value())), 0..6).prop_map(Step::Batch),
         1 => version.prop_map(Step::Purge),
     ]
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(version) => write!(f, "v{version}"),
+            Self::Above(0) => f.write_str("the stored version"),
+            Self::Above(step) => write!(f, "the stored version {step:+}"),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let put = |key: &u8, value: &[u8]| format!("put key {key} = {}", Shown(value));
+        match self {
+            Self::Put(key, value) => f.write_str(&put(key, value)),
+            Self::Delete(key) => write!(f, "delete key {key}"),
+            Self::PutIfNewer(key, value, stamp) => {
+                write!(f, "{} if newer, at {stamp}", put(key, value))
+            }
+            Self::DeleteIfNewer(key, stamp) => write!(f, "delete key {key} if newer, at {stamp}"),
+            Self::PutIfAbsent(key, value) => write!(f, "{} if absent", put(key, value)),
+            Self::PutIfVersion(key, value, true) => {
+                write!(f, "{} if the version is what it is", put(key, value))
+            }
+            Self::PutIfVersion(key, value, false) => {
+                write!(f, "{} if the version is another", put(key, value))
+            }
+            Self::Batch(writes) => {
+                f.write_str("batch:")?;
+                for (place, (key, value)) in writes.iter().enumerate() {
+                    f.write_str(if place == 0 { " " } else { "; " })?;
+                    match value {
+                        Some(value) => f.write_str(&put(key, value))?,
+                        None => write!(f, "delete key {key}")?,
+                    }
+                }
+                Ok(())
+            }
+            Self::Purge(before) => write!(f, "purge markers before v{before}"),
+        }
+    }
 }
 
 /// What the model knows of one key.
@@ -87,6 +145,14 @@ impl Slot {
         match self {
             Self::Live(version, value) => Some((*version, value)),
             _ => None,
+        }
+    }
+
+    /// The version of what is certainly stored.
+    fn version(&self) -> Option<Version> {
+        match self {
+            Self::Live(version, _) | Self::Marker(version) => Some(*version),
+            Self::Empty | Self::Deleted(_) => None,
         }
     }
 
@@ -120,9 +186,11 @@ pub(crate) async fn check(cx: Cx) -> Checked {
         }
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
         let config = Config {
-            cases: SEQUENCES,
+            cases: cx.size(48, 500) as u32,
             failure_persistence: None,
             max_shrink_iters: 10_000,
+            // Of a store that is slow as well as broken, what was found until then is shown.
+            max_shrink_time: 30_000,
             ..Config::default()
         };
         let mut runner = TestRunner::new_with_rng(config, rng);
@@ -134,7 +202,9 @@ pub(crate) async fn check(cx: Cx) -> Checked {
         match result {
             Ok(()) => Ok(()),
             Err(TestError::Fail(reason, steps)) => {
-                Err(Violation::new(format!("{reason}, after the steps {steps:?}")))
+                cx.desk.operations(steps.iter().map(Step::to_string).collect());
+                let count = steps.len();
+                Err(Violation::new(format!("{reason}, after the last of {count} operations")))
             }
             Err(TestError::Abort(reason)) => Err(Violation::new(reason.to_string())),
         }
@@ -144,22 +214,28 @@ pub(crate) async fn check(cx: Cx) -> Checked {
 
 async fn run(cx: &Cx, steps: &[Step]) -> Checked {
     let ns = cx.namespace().await?;
-    let mut run = Run { ns, slots: BTreeMap::new(), clock: 0 };
-    for step in steps {
+    let mut run = Run { cx, ns, slots: BTreeMap::new(), clock: 0 };
+    for (number, step) in steps.iter().enumerate() {
         run.step(step).await?;
-        run.agrees().await?;
+        run.records_agree().await?;
+        // What reads everything is dear on a store far away, and what it would miss here it
+        // sees a few operations later.
+        if number % WHOLE == 0 || number + 1 == steps.len() {
+            run.whole_agrees().await?;
+        }
     }
     cx.store().drop_namespace(&run.ns.name).await?;
     Ok(())
 }
 
-struct Run {
+struct Run<'a> {
+    cx: &'a Cx,
     ns: Ns,
     slots: BTreeMap<u8, Slot>,
     clock: i64,
 }
 
-impl Run {
+impl Run<'_> {
     /// The next version of the clock: above every one that was written so far.
     fn draw(&mut self) -> Version {
         self.clock += 1;
@@ -181,16 +257,19 @@ impl Run {
             }
             Step::Delete(key) => {
                 let version = self.draw();
+                if self.slot(*key).live().is_none() {
+                    self.cx.mark("delete_of_absent");
+                }
                 let delete = Delete::new(name(*key), version);
                 let written = self.ns.raw.delete(delete, WriteOptions::new()).await?;
                 same("a plain delete", written, Written::Applied)?;
                 self.slots.insert(*key, Slot::Deleted(version));
             }
-            Step::PutIfNewer(key, value, version) => {
-                self.if_newer(*key, Some(value), Version(*version)).await?;
+            Step::PutIfNewer(key, value, stamp) => {
+                self.if_newer(*key, Some(value), *stamp).await?;
             }
-            Step::DeleteIfNewer(key, version) => {
-                self.if_newer(*key, None, Version(*version)).await?;
+            Step::DeleteIfNewer(key, stamp) => {
+                self.if_newer(*key, None, *stamp).await?;
             }
             Step::PutIfAbsent(key, value) if self.ns.raw.capabilities().if_absent => {
                 let version = self.draw();
@@ -236,9 +315,14 @@ impl Run {
             }
             Step::Purge(before) => {
                 self.ns.raw.purge_deleted(Version(*before)).await?;
+                // A store that resolves by version may remember a purged marker for a while.
+                let exact = self.ns.raw.capabilities().if_newer == IfNewer::Exact;
                 for slot in self.slots.values_mut() {
                     match slot {
-                        Slot::Marker(version) if version.0 < *before => *slot = Slot::Empty,
+                        Slot::Marker(version) if version.0 < *before => {
+                            self.cx.mark("marker_purged");
+                            *slot = if exact { Slot::Empty } else { Slot::Deleted(*version) };
+                        }
                         _ => {}
                     }
                 }
@@ -264,8 +348,20 @@ impl Run {
         Ok(())
     }
 
-    async fn if_newer(&mut self, key: u8, value: Option<&[u8]>, version: Version) -> Checked {
+    async fn if_newer(&mut self, key: u8, value: Option<&[u8]>, stamp: Stamp) -> Checked {
         let slot = self.slot(key);
+        let version = match (stamp, slot.version()) {
+            (Stamp::Above(step), Some(stored)) => Version(stored.0 + step),
+            (Stamp::At(version) | Stamp::Above(version), _) => Version(version),
+        };
+        if matches!(slot, Slot::Marker(_)) {
+            self.cx.mark("marker_met");
+        }
+        match slot.version() {
+            Some(stored) if stored == version => self.cx.mark("equal_versions"),
+            Some(stored) if stored > version => self.cx.mark("superseded"),
+            _ => {}
+        }
         self.clock = self.clock.max(version.0);
         let options = WriteOptions::if_newer();
         let written = match value {
@@ -312,20 +408,26 @@ impl Run {
         Ok(())
     }
 
-    /// Every way of reading must show what the model holds.
-    async fn agrees(&self) -> Checked {
-        let mut live = BTreeMap::new();
-        for key in 0..6 {
+    /// Each record, read by itself, is what the model holds.
+    async fn records_agree(&self) -> Checked {
+        let keys = (0..KEYS).map(|key| async move {
             let slot = self.slot(key);
             let record = self.ns.get(name(key)).await?;
             let got = record.as_ref().map(|record| (record.version, record.value.as_ref()));
             same(&format!("get of key {key}"), got, slot.live())?;
-            same(&format!("has of key {key}"), self.ns.has(name(key)).await?, got.is_some())?;
-            if let Some((_, value)) = slot.live() {
-                live.insert(name(key).as_bytes().to_vec(), Bytes::copy_from_slice(value));
-            }
-        }
-        self.ns.shows(&live).await
+            same(&format!("has of key {key}"), self.ns.has(name(key)).await?, got.is_some())
+        });
+        futures::future::join_all(keys).await.into_iter().collect()
+    }
+
+    /// Every way of reading all records shows what the model holds.
+    async fn whole_agrees(&self) -> Checked {
+        let live = (0..KEYS).filter_map(|key| {
+            let slot = self.slot(key);
+            let (_, value) = slot.live()?;
+            Some((name(key).as_bytes().to_vec(), Bytes::copy_from_slice(value)))
+        });
+        self.ns.shows(&live.collect()).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! What a backend brings to be tested.
 
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,6 +20,63 @@ pub trait Plug: Send + Sync + 'static {
     /// # Errors
     /// What kept it from being made; the case that asked fails with it.
     async fn site(&self) -> Result<Box<dyn Site>>;
+
+    /// The store that cases share, where it is somebody's and to be treated as such: only
+    /// what the run made itself is touched, what else is there is compared before and
+    /// after, and dropping the site leaves the store. Otherwise cases share a new store of
+    /// a [`site`](Self::site).
+    ///
+    /// # Errors
+    /// What keeps it from being used; every case of the leg fails with it.
+    async fn standing(&self) -> Result<Option<Box<dyn Site>>> {
+        Ok(None)
+    }
+
+    /// Why cases that need a store of their own cannot have one; they are skipped with it.
+    fn without_sites(&self) -> Option<String> {
+        None
+    }
+
+    /// The site of a store that keeps all its files in this folder, for backends that keep
+    /// files. The folder is there; it is empty, or a site of it has been opened before, by
+    /// this process or by another. Dropping the site leaves the folder, which is the suite's.
+    ///
+    /// With it the store is opened in processes that are killed, on disks that lose power,
+    /// and with damaged files. Without it those cases are skipped.
+    fn site_in(&self, folder: &Path) -> Option<Box<dyn Site>> {
+        let _ = folder;
+        None
+    }
+
+    /// What a report says of the backend beside its name.
+    fn about(&self) -> About {
+        About::default()
+    }
+}
+
+/// What a report says of a backend beside its name.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct About {
+    /// The version of its crate.
+    pub version: Option<String>,
+    /// How the store was configured: key and value. It is printed, so never a secret.
+    pub configuration: BTreeMap<String, String>,
+}
+
+impl About {
+    /// A version, and no configuration.
+    #[must_use]
+    pub fn version(version: impl Into<String>) -> Self {
+        Self { version: Some(version.into()), configuration: BTreeMap::new() }
+    }
+
+    /// Adds a setting as it may be shown.
+    #[must_use]
+    pub fn with_setting(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.configuration.insert(key.into(), value.into());
+        self
+    }
 }
 
 /// A place where one store lives. Dropping it removes the store and all that belongs to it;
@@ -30,6 +89,12 @@ pub trait Site: Send + Sync {
     /// # Errors
     /// The backend's.
     async fn open(&self) -> Result<Arc<dyn Store>>;
+
+    /// Opens the store of this site only if it is there; `None` where the backend has no way
+    /// to ask for that, and cases about it are skipped.
+    async fn open_existing(&self) -> Option<Result<Arc<dyn Store>>> {
+        None
+    }
 }
 
 /// One way of running every case: the store under some layers, or none.

@@ -1,278 +1,304 @@
-//! The runner.
+//! One leg under way: running cases, each in a time of its own.
 
-use std::fmt;
-use std::process::ExitCode;
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use futures::future::{self, Either};
+use pinstate_core::transfer::StopFlag;
 use tokio::runtime::Runtime;
 use tokio::sync::RwLock;
 
-use crate::case::{Cx, Session};
-use crate::check::{Checked, Violation};
+use crate::case::Cx;
+use crate::check::{Checked, Sort, Violation};
 use crate::clause::{Case, CaseFn, Clause};
-use crate::clauses;
-use crate::gate::Negative;
-use crate::plug::{Leg, Plug};
-
-/// How long a case may take before it counts as hanging.
-const HANG: Duration = Duration::from_secs(120);
-
-/// The suite, set up for one backend.
-pub struct Suite {
-    plug: Arc<dyn Plug>,
-    legs: Vec<Leg>,
-    hang: Duration,
-    seed: u64,
-}
-
-/// What became of one case.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// It ran, and the clause holds as far as it looked.
-    Passed,
-    /// The clause is broken: what was expected, what came, where, and the seed.
-    Failed(String),
-    /// It did not run, for this reason.
-    Skipped(String),
-}
-
-/// One case with what became of it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Verdict {
-    /// The leg.
-    pub leg: &'static str,
-    /// The clause.
-    pub clause: &'static Clause,
-    /// The case.
-    pub case: &'static str,
-    /// What became of it.
-    pub outcome: Outcome,
-}
-
-impl fmt::Debug for Suite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Suite")
-            .field("backend", &self.plug.name())
-            .field("legs", &self.legs)
-            .field("seed", &self.seed)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Suite {
-    /// All clauses over a backend, raw and under the standard layers. The seed is that of
-    /// `PINSTATE_CONFORMANCE_SEED`, or random.
-    #[must_use]
-    pub fn new(plug: impl Plug) -> Self {
-        let seed = std::env::var("PINSTATE_CONFORMANCE_SEED").ok();
-        let seed = seed.and_then(|text| text.parse().ok()).unwrap_or_else(|| fastrand::u64(..));
-        let legs = vec![Leg::raw(), Leg::layered()];
-        Self { plug: Arc::new(plug), legs, hang: HANG, seed }
-    }
-
-    /// Sets the legs.
-    #[must_use]
-    pub fn legs(mut self, legs: Vec<Leg>) -> Self {
-        self.legs = legs;
-        self
-    }
-
-    /// Sets how long a case may take before it counts as hanging: 120 s unless set.
-    #[must_use]
-    pub fn hang(mut self, hang: Duration) -> Self {
-        self.hang = hang;
-        self
-    }
-
-    /// Sets the seed of everything random in the cases.
-    #[must_use]
-    pub fn seed(mut self, seed: u64) -> Self {
-        self.seed = seed;
-        self
-    }
-
-    /// Runs the suite as a test program: the whole `main` of a backend's conformance test.
-    #[must_use]
-    pub fn main(self) -> ExitCode {
-        let arguments = Arguments::from_args();
-        let runs = match self.runs() {
-            Ok(runs) => runs,
-            Err(error) => return complain(&format!("the suite cannot start: {error}")),
-        };
-        if !arguments.list {
-            note(&format!("conformance of {}, seed {}", self.plug.name(), self.seed));
-        }
-        let trials = runs.iter().flat_map(Run::trials).collect();
-        let conclusion = libtest_mimic::run(&arguments, trials);
-        for run in &runs {
-            if let Err(violation) = run.close() {
-                return complain(&format!("the {} leg's store: {violation}", run.session.leg()));
-            }
-        }
-        let executed = conclusion.num_passed + conclusion.num_failed;
-        if executed == 0 && !arguments.list && arguments.filter.is_none() {
-            return complain("no case was executed, which proves nothing: a failure");
-        }
-        conclusion.exit_code()
-    }
-
-    /// Runs the cases of these clauses, or of all where none is named, one after the other,
-    /// and says what became of each: for programs that judge the results themselves.
-    ///
-    /// # Errors
-    /// Where threads cannot be started.
-    pub fn verdicts(&self, only: &[&str]) -> std::io::Result<Vec<Verdict>> {
-        let mut verdicts = Vec::new();
-        for run in self.runs()? {
-            for declared in clauses::all() {
-                if !only.is_empty() && !only.contains(&declared.clause.id) {
-                    continue;
-                }
-                for case in declared.cases {
-                    verdicts.push(Verdict {
-                        leg: run.session.leg(),
-                        clause: declared.clause,
-                        case: case.name,
-                        outcome: run.execute(declared.clause, case),
-                    });
-                }
-            }
-            // A store that will not close is a matter of the clauses on closing.
-            let _ = run.close();
-        }
-        Ok(verdicts)
-    }
-
-    fn runs(&self) -> std::io::Result<Vec<Arc<Run>>> {
-        let new = |leg: &Leg| {
-            let runtime = tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .thread_name("conformance")
-                .enable_all()
-                .build()?;
-            Ok(Arc::new(Run {
-                runtime: Some(runtime),
-                session: Arc::new(Session::new(Arc::clone(&self.plug), leg.clone())),
-                quiet: Arc::default(),
-                hang: self.hang,
-                seed: self.seed,
-            }))
-        };
-        self.legs.iter().map(new).collect()
-    }
-}
+use crate::evidence::{Desk, Evidence, Keep};
+use crate::gate::{Negative, undeclared};
+use crate::history::Origin;
+use crate::marks::Missed;
+use crate::report::Facts;
+use crate::session::Session;
+use crate::verdict::Outcome;
+use crate::watch::Calls;
 
 /// One leg under way.
-struct Run {
+pub(crate) struct Run {
     /// There until the run is dropped.
     runtime: Option<Runtime>,
     session: Arc<Session>,
     /// Held for reading by every case, and for writing by one that must run alone.
     quiet: Arc<RwLock<()>>,
     hang: Duration,
-    seed: u64,
+    keep: Keep,
+    stop: StopFlag,
+}
+
+/// What became of a case.
+pub(crate) struct Ran {
+    pub(crate) outcome: Outcome,
+    pub(crate) took: Duration,
+    pub(crate) evidence: Evidence,
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // Waiting for a case that hangs would make the whole program hang.
+        // Waiting for ever for a case that hangs would make the whole program hang. A moment
+        // lets one that was broken off take down what it has set up, as a mounted disk.
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            runtime.shutdown_timeout(Duration::from_secs(1));
         }
     }
 }
 
 impl Run {
-    fn trials(self: &Arc<Self>) -> Vec<Trial> {
-        let mut trials = Vec::new();
-        for declared in clauses::all() {
-            for case in declared.cases {
-                let run = Arc::clone(self);
-                let name = format!("{}::{}::{}", self.session.leg(), declared.clause.id, case.name);
-                trials.push(Trial::ignorable_test(name, move || {
-                    match run.execute(declared.clause, case) {
-                        Outcome::Passed => Ok(Completion::Completed),
-                        Outcome::Failed(message) => Err(Failed::from(message)),
-                        Outcome::Skipped(reason) => Ok(Completion::ignored_with(reason)),
-                    }
-                }));
-            }
-        }
-        trials
+    pub(crate) fn new(
+        session: Session,
+        (hang, keep): (Duration, Keep),
+        stop: StopFlag,
+    ) -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("conformance")
+            .enable_all()
+            .build()?;
+        Ok(Self {
+            runtime: Some(runtime),
+            session: Arc::new(session),
+            quiet: Arc::default(),
+            hang,
+            keep,
+            stop,
+        })
     }
 
-    fn close(&self) -> Checked {
-        self.runtime.as_ref().map_or(Ok(()), |runtime| runtime.block_on(self.session.close()))
+    pub(crate) fn leg(&self) -> &'static str {
+        self.session.leg()
+    }
+
+    /// Whether nobody else can write to the store meanwhile.
+    pub(crate) fn is_alone(&self) -> bool {
+        let session = Arc::clone(&self.session);
+        self.within(async move {
+            session.store().await.is_ok_and(|store| {
+                let capabilities = store.capabilities();
+                capabilities.exclusive_open || !capabilities.persistent
+            })
+        })
+        .unwrap_or(false)
+    }
+
+    /// Opens the store that cases share, looks at what else is in it where it is
+    /// somebody's, and gives what a report says of it. A store that does not open is told
+    /// by every case.
+    pub(crate) fn prepare(&self) -> Option<Facts> {
+        let session = Arc::clone(&self.session);
+        let facts = self.within(async move {
+            let store = session.store().await.ok()?;
+            Some(Facts::of(&*store).await)
+        })?;
+        let session = Arc::clone(&self.session);
+        // As long as it takes: a large store is read whole.
+        self.block_on(async move { session.look().await });
+        facts
+    }
+
+    /// Removes what the leg has made in a store that is somebody's; gives what remains.
+    pub(crate) fn sweep(&self) -> Option<Vec<String>> {
+        let session = Arc::clone(&self.session);
+        match self.within(async move { session.sweep().await }) {
+            Some(remains) => remains,
+            None => Some(vec!["the store does not answer any more".to_owned()]),
+        }
+    }
+
+    /// What else was in a store that is somebody's, and has changed.
+    pub(crate) fn changes(&self) -> Option<Checked<Vec<String>>> {
+        let session = Arc::clone(&self.session);
+        self.block_on(async move { session.changes().await }).flatten()
+    }
+
+    /// What the cases that passed should have met and have not.
+    pub(crate) fn missed(&self) -> Vec<Missed> {
+        self.session.marks().missed(self.leg(), self.session.profile())
+    }
+
+    /// Closes the store that the cases shared.
+    pub(crate) fn close(&self) -> Checked {
+        let session = Arc::clone(&self.session);
+        self.within(async move { session.close().await }).unwrap_or_else(|| {
+            Err(Violation::new(format!("hangs: expected an end, got none in {:?}", self.hang)))
+        })
+    }
+
+    /// Work on the run's own threads, for as long as a case may take.
+    fn within<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let task = self.runtime.as_ref()?.spawn(work);
+        let abort = task.abort_handle();
+        let done =
+            self.runtime.as_ref()?.block_on(async { tokio::time::timeout(self.hang, task).await });
+        if done.is_err() {
+            abort.abort();
+        }
+        done.ok()?.ok()
+    }
+
+    /// Work on the run's own threads, until it is done or the run is stopped.
+    fn block_on<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Option<T> {
+        let runtime = self.runtime.as_ref()?;
+        let task = runtime.spawn(work);
+        let abort = task.abort_handle();
+        let (stop, task) = (Box::pin(self.stop.stopped()), task);
+        match runtime.block_on(future::select(stop, task)) {
+            Either::Right((done, _)) => done.ok(),
+            Either::Left(_) => {
+                abort.abort();
+                None
+            }
+        }
     }
 
     /// Runs one case on the run's own threads, so that one that blocks its thread is seen.
-    fn execute(&self, clause: &'static Clause, case: &'static Case) -> Outcome {
+    /// `None` where the run was stopped before it had an end.
+    pub(crate) fn execute(
+        &self,
+        clause: &'static Clause,
+        case: &'static Case,
+        seed: u64,
+    ) -> Option<Ran> {
+        if self.stop.is_set() {
+            return None;
+        }
+        let began = Instant::now();
         let (answer, answered) = mpsc::channel();
-        let seed = self.seed;
-        let work = run_case(Arc::clone(&self.session), Arc::clone(&self.quiet), case, seed);
+        let calls = Calls::default();
+        let desk = Desk::new(
+            self.keep,
+            Origin {
+                leg: self.leg().to_owned(),
+                clause: clause.id.to_owned(),
+                case: case.name.to_owned(),
+                seed,
+                number: 0,
+            },
+        );
+        let work = run_case(
+            Arc::clone(&self.session),
+            Arc::clone(&self.quiet),
+            self.stop.clone(),
+            (clause, case, seed),
+            (calls.clone(), desk.clone()),
+        );
         let task = self.runtime.as_ref().map(|runtime| {
             runtime.spawn(async move {
                 let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
                 let _ = answer.send(result);
             })
         });
-        let failed = |what: String| {
-            Outcome::Failed(format!("{clause} is broken: {}: {what}; seed {seed}", case.name))
-        };
-        match answered.recv_timeout(self.hang) {
-            Ok(Ok(Ok(None))) => Outcome::Passed,
-            Ok(Ok(Ok(Some(reason)))) => Outcome::Skipped(reason),
-            Ok(Ok(Err(violation))) => failed(violation.to_string()),
-            Ok(Err(panic)) => failed(format!("panicked: {}", text_of(&*panic))),
+        let broken = |what: &str| format!("{clause} is broken: {}: {what}; seed {seed}", case.name);
+        let outcome = match answered.recv_timeout(self.hang) {
+            Ok(Ok(Ended::Stopped)) => return None,
+            Ok(Ok(Ended::Skipped(reason))) => Outcome::Skipped(reason),
+            Ok(Ok(Ended::Done(Ok(())))) => Outcome::Passed,
+            Ok(Ok(Ended::Done(Err(violation)))) => match violation.sort() {
+                Sort::Broken => Outcome::Failed(broken(&violation.to_string())),
+                Sort::Harness => Outcome::Harness(format!(
+                    "{clause} cannot be tested: {}: {}",
+                    case.name,
+                    violation.message()
+                )),
+                Sort::NotHere => Outcome::Skipped(violation.message().to_owned()),
+            },
+            Ok(Err(panic)) => Outcome::Failed(broken(&format!("panicked: {}", text_of(&*panic)))),
             Err(RecvTimeoutError::Timeout) => {
+                let pending = calls.pending();
                 if let Some(task) = task {
                     task.abort();
                 }
-                failed(format!("hangs: expected an end, got none in {} s", self.hang.as_secs()))
+                let message = broken(&format!(
+                    "hangs: expected an end, got none in {:.0} s",
+                    self.hang.as_secs_f64()
+                ));
+                Outcome::Hung { message, age: began.elapsed(), pending }
             }
-            Err(RecvTimeoutError::Disconnected) => failed("was cut off".to_owned()),
-        }
+            Err(RecvTimeoutError::Disconnected) => Outcome::Failed(broken("was cut off")),
+        };
+        Some(Ran { outcome, took: began.elapsed(), evidence: desk.take() })
     }
 }
 
-/// Runs a case, or what stands in its place, and cleans up after it. Gives the reason where
-/// there was nothing to run.
+/// How a case came to its end.
+enum Ended {
+    Done(Checked),
+    Skipped(String),
+    Stopped,
+}
+
+/// Runs a case, or what stands in its place, and cleans up after it.
 async fn run_case(
     session: Arc<Session>,
     quiet: Arc<RwLock<()>>,
-    case: &'static Case,
-    seed: u64,
-) -> Checked<Option<String>> {
+    stop: StopFlag,
+    (clause, case, seed): (&'static Clause, &'static Case, u64),
+    (calls, desk): (Calls, Desk),
+) -> Ended {
     let (_beside, _alone);
     if case.alone {
         _alone = quiet.write().await;
     } else {
         _beside = quiet.read().await;
     }
-    let cx = Cx::new(session, seed).await?;
+    let cx = match stopped_or(&stop, Cx::new(Arc::clone(&session), calls, desk, seed)).await {
+        None => return Ended::Stopped,
+        Some(Ok(cx)) => cx,
+        Some(Err(violation)) => return Ended::Done(Err(violation)),
+    };
+    let mut itself = true;
     let run: CaseFn = match case.gate {
         Some(gate) if !(gate.declared)(cx.capabilities()) => match gate.negative {
-            Negative::Refuses(negative) => negative,
-            Negative::Nothing => return Ok(Some(format!("'{}' is not declared", gate.name))),
+            Negative::Refuses(negative) => {
+                itself = false;
+                negative
+            }
+            Negative::Nothing => {
+                return Ended::Skipped(undeclared(gate.name));
+            }
         },
         _ => case.run,
     };
-    // A case that panics is cleaned up after as well.
-    let result = std::panic::AssertUnwindSafe(run(cx.clone())).catch_unwind().await;
+    // A case that panics, and one that is stopped, is cleaned up after as well.
+    let work = std::panic::AssertUnwindSafe(run(cx.clone())).catch_unwind();
+    let result = stopped_or(&stop, work).await;
     let cleaned = cx.clean_up().await;
     match result {
-        Ok(result) => result?,
-        Err(panic) => {
-            return Err(Violation::new(format!("panicked: {}", text_of(&*panic))));
+        None => Ended::Stopped,
+        Some(Ok(result)) => {
+            if itself && result.is_ok() {
+                session.marks().passed(clause.id, case.name);
+            }
+            Ended::Done(result.and(cleaned))
+        }
+        Some(Err(panic)) => {
+            Ended::Done(Err(Violation::new(format!("panicked: {}", text_of(&*panic)))))
         }
     }
-    cleaned.map(|()| None)
+}
+
+/// What some work comes to, or `None` as soon as the run is stopped; the work is then
+/// dropped.
+async fn stopped_or<T>(stop: &StopFlag, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        biased;
+        () = stop.stopped() => None,
+        done = work => Some(done),
+    }
 }
 
 fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
@@ -281,14 +307,4 @@ fn text_of(panic: &(dyn std::any::Any + Send)) -> &str {
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("without a message")
-}
-
-#[expect(clippy::print_stderr, reason = "the runner of a test program speaks to people")]
-fn note(text: &str) {
-    eprintln!("{text}");
-}
-
-fn complain(text: &str) -> ExitCode {
-    note(text);
-    ExitCode::from(101)
 }

@@ -103,7 +103,7 @@ async fn no_mixture(cx: Cx) -> Checked {
     };
     write(0).await?.into_result()?;
     let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_groups(ns.clone(), Arc::clone(&stop)));
+    let reader = tokio::spawn(read_groups(cx.clone(), ns.clone(), Arc::clone(&stop)));
     for token in 1..300 {
         write(token).await?.into_result()?;
         tokio::task::yield_now().await;
@@ -112,13 +112,14 @@ async fn no_mixture(cx: Cx) -> Checked {
     reader.await.map_err(|error| Violation::new(error.to_string()))?
 }
 
-async fn read_groups(ns: Ns, stop: Arc<AtomicBool>) -> Checked {
+async fn read_groups(cx: Cx, ns: Ns, stop: Arc<AtomicBool>) -> Checked {
     let keys = GROUP.map(|key| Key::copy_from(key.as_bytes()));
     let check = |what: &str, tokens: BTreeSet<Bytes>| {
         holds(tokens.len() == 1, || {
             format!("{what} of a group that is written as one: expected one token, got {tokens:?}")
         })
     };
+    let mut tokens = BTreeSet::new();
     loop {
         if ns.raw.capabilities().snapshot_scan {
             let records = ns.scan(ScanOptions::new().with_page_rows(2)).await?;
@@ -135,6 +136,10 @@ async fn read_groups(ns: Ns, stop: Arc<AtomicBool>) -> Checked {
             })?;
             last = token;
         }
+        tokens.insert(last);
+        if tokens.len() > 1 {
+            cx.mark("read_between_batches");
+        }
         if stop.load(Ordering::SeqCst) {
             return Ok(());
         }
@@ -147,8 +152,10 @@ async fn over_limit_atomic(cx: Cx) -> Checked {
     ns.put("kept", "old").await?;
     let limit = usize::try_from(ns.raw.capabilities().max_atomic_batch).unwrap_or(usize::MAX);
     holds(limit > 0, || "atomic batches are declared: expected a limit, got 0".to_owned())?;
-    if limit > 200_000 {
-        return Ok(());
+    let most = cx.size(2_000, 200_000);
+    if limit > most {
+        let reason = format!("the limit is {limit} writes, and this profile tries {most} at most");
+        return Err(Violation::not_here(reason));
     }
     let items = |count: usize| -> Vec<BatchItem> {
         (0..count).map(|i| ns.put_of(format!("k{i}"), "v", cx.version()).into()).collect()
@@ -161,15 +168,15 @@ async fn over_limit_atomic(cx: Cx) -> Checked {
 }
 
 async fn large_per_item(cx: Cx) -> Checked {
-    const COUNT: usize = 20_000;
+    let count = cx.size(2_000, 20_000);
     let ns = cx.namespace().await?;
     let batch: Vec<BatchItem> =
-        pairs(COUNT).map(|(key, value)| ns.put_of(key, value, cx.version()).into()).collect();
+        pairs(count).map(|(key, value)| ns.put_of(key, value, cx.version()).into()).collect();
     let result = ns.raw.apply(batch, BatchOptions::new()).await;
     match result {
         Ok(outcome) => {
-            same("answers", outcome.into_result()?, vec![Written::Applied; COUNT])?;
-            same("records afterwards", ns.count().await?, COUNT as u64)
+            same("answers", outcome.into_result()?, vec![Written::Applied; count])?;
+            same("records afterwards", ns.count().await?, count as u64)
         }
         Err(error) if error.kind() == ErrorKind::TooLarge => {
             same("records after a refusal", ns.count().await?, 0)

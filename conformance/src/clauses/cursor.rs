@@ -77,6 +77,11 @@ async fn resume_after_deleted_key(cx: Cx) -> Checked {
         if let Some(key) = at {
             ns.delete(key.as_bytes()).await?;
         }
+        if let Some(key) = at
+            && !ns.has(key.as_bytes()).await?
+        {
+            cx.mark("cursor_of_deleted");
+        }
         let rest = keys(&ns, ScanOptions::new().with_after(stored(&cursor)?)).await?;
         let expected = all.get(before..).unwrap_or_default();
         same("the remainder after a deleted key", rest.as_slice(), expected)?;
@@ -158,6 +163,9 @@ async fn split_covers_everything(cx: Cx) -> Checked {
             holds((1..=n).contains(&ranges.len()), || {
                 format!("ranges of split({n}): expected 1 to {n}, got {}", ranges.len())
             })?;
+            if ranges.len() > 1 {
+                cx.mark("several_ranges");
+            }
             let mut seen = BTreeSet::new();
             for range in &ranges {
                 let again: Range = range.to_string().parse()?;
@@ -197,9 +205,9 @@ async fn later_keys_are_covered(ns: &Ns, ranges: &[Range]) -> Checked {
 }
 
 async fn split_is_balanced(cx: Cx) -> Checked {
-    const COUNT: usize = 4_000;
+    let count = cx.size(2_000, 20_000);
     let ns = cx.namespace().await?;
-    ns.fill(pairs(COUNT)).await?;
+    ns.fill(pairs(count)).await?;
     for n in [2, 8, 16] {
         let ranges = ns.raw.split(n).await?;
         let mut largest = 0;
@@ -208,10 +216,10 @@ async fn split_is_balanced(cx: Cx) -> Checked {
             largest = largest.max(keys(&ns, options).await?.len());
         }
         // "At most about twice the mean": the tenth over is for "about".
-        let most = COUNT * 22 / (10 * n);
+        let most = count * 22 / (10 * n);
         holds(largest <= most, || {
             format!(
-                "the largest of {} ranges of {COUNT} CIDs: expected at most {most} records, got \
+                "the largest of {} ranges of {count} CIDs: expected at most {most} records, got \
                  {largest}",
                 ranges.len()
             )

@@ -60,7 +60,7 @@ async fn refusals(cx: &Cx, ns: &Ns) -> Checked<Vec<(&'static str, Error)>> {
         let result = ns.raw.put(put, WriteOptions::new()).await;
         all.push(("a key that is too long", refused("put", result, ErrorKind::TooLarge)?));
     }
-    let long = "k".repeat(pinstate_core::control::MAX_CONTROL_KEY_BYTES + 1);
+    let long = format!("{nobody}{}", "k".repeat(pinstate_core::control::MAX_CONTROL_KEY_BYTES));
     let result = store.control_set(&long, Expect::Absent, b"v").await;
     let kinds = [ErrorKind::TooLarge, ErrorKind::InvalidInput];
     all.push(("a control key that is too long", refused_as("control_set", result, &kinds)?));

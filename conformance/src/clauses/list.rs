@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
@@ -88,11 +88,11 @@ async fn complete_at_page_bounds(cx: Cx) -> Checked {
 }
 
 async fn complete_when_large(cx: Cx) -> Checked {
-    const COUNT: usize = 100_000;
+    let (count, page) = (cx.size(2_000, 100_000), cx.size(100, 1_000));
     let ns = cx.namespace().await?;
-    ns.fill(pairs(COUNT)).await?;
-    same("count", ns.count().await?, COUNT as u64)?;
-    complete(&ns, COUNT, 1_000).await
+    ns.fill(pairs(count)).await?;
+    same("count", ns.count().await?, count as u64)?;
+    complete(&ns, count, page).await
 }
 
 async fn keys_only_has_no_values(cx: Cx) -> Checked {
@@ -111,8 +111,9 @@ async fn keys_only_has_no_values(cx: Cx) -> Checked {
 }
 
 async fn pages_come_one_by_one(cx: Cx) -> Checked {
+    let count = cx.size(1_000, 20_000);
     let ns = cx.namespace().await?;
-    ns.fill(pairs(1_000)).await?;
+    ns.fill(pairs(count)).await?;
     let mut scan = ns.raw.scan(ScanOptions::new().with_page_rows(10)).await?;
     let (mut pages, mut rows) = (0, 0);
     loop {
@@ -130,10 +131,10 @@ async fn pages_come_one_by_one(cx: Cx) -> Checked {
             }
         }
     }
-    same("rows", rows, 1_000)?;
-    holds(pages >= 100, || format!("pages: expected at least 100, got {pages}"))?;
+    same("rows", rows, count)?;
+    holds(pages >= count / 10, || format!("pages: expected at least {}, got {pages}", count / 10))?;
     match scan.next().await? {
-        ScanStep::End(end) => same("rows at the end, asked again", end.rows, 1_000),
+        ScanStep::End(end) => same("rows at the end, asked again", end.rows, count as u64),
         ScanStep::Page(page) => Err(Violation::new(format!(
             "after the end: expected the end again, got a page of {} rows",
             page.items.len()
@@ -214,27 +215,61 @@ async fn indelible_keys(cx: Cx) -> Checked {
     let ns = cx.namespace().await?;
     let keys: Vec<Vec<u8>> = (0..400).map(cid_like).collect();
     ns.fill(keys.iter().map(|key| (key, sealed(key, 0)))).await?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let writer = tokio::spawn(churn(ns.clone(), keys.clone(), KEPT, cx.rng(), Arc::clone(&stop)));
+    let churned = Arc::new(Churned::default());
+    let work = churn(ns.clone(), keys.clone(), KEPT, cx.rng(), Arc::clone(&churned));
+    let writer = tokio::spawn(work);
     let scanned = async {
-        for page in [1, 3, 10, 50, 1_000].into_iter().cycle().take(15) {
+        // Some more where the writer had no turn while a scan went on.
+        let (enough, most) = (cx.size(15, 100), cx.size(60, 200));
+        let known: BTreeSet<&[u8]> = keys.iter().map(Vec::as_slice).collect();
+        let (mut replaced, mut deleted) = (false, false);
+        for (scans, page) in [1, 3, 10, 50, 1_000].into_iter().cycle().enumerate().take(most) {
+            if scans >= enough && replaced && deleted {
+                break;
+            }
+            let before = churned.counts();
             let map = ns.map(ScanOptions::new().with_page_rows(page)).await?;
+            let after = churned.counts();
+            replaced |= after.0 > before.0;
+            deleted |= after.1 > before.1;
             for (i, key) in keys.iter().enumerate().take(KEPT) {
                 holds(map.contains_key(key), || format!("a scan missed the kept record {i}"))?;
             }
             for (key, value) in &map {
-                holds(keys.contains(key), || format!("a key that never was: {key:02x?}"))?;
+                holds(known.contains(key.as_slice()), || {
+                    format!("a key that never was: {key:02x?}")
+                })?;
                 holds(is_whole(key, value), || {
                     format!("a torn value of {key:02x?}: {value:02x?}")
                 })?;
             }
         }
+        if replaced {
+            cx.mark("replaced_in_scan");
+        }
+        if deleted {
+            cx.mark("deleted_in_scan");
+        }
         Ok(())
     }
     .await;
-    stop.store(true, Ordering::SeqCst);
+    churned.stop.store(true, Ordering::SeqCst);
     let written = writer.await.map_err(|error| Violation::new(error.to_string()))?;
     scanned.and(written)
+}
+
+/// What the writer has done, and whether it is to stop.
+#[derive(Default)]
+struct Churned {
+    stop: AtomicBool,
+    replaced: AtomicUsize,
+    deleted: AtomicUsize,
+}
+
+impl Churned {
+    fn counts(&self) -> (usize, usize) {
+        (self.replaced.load(Ordering::SeqCst), self.deleted.load(Ordering::SeqCst))
+    }
 }
 
 /// Rewrites and removes keys beyond the first `kept` until told to stop, and rewrites those.
@@ -243,17 +278,19 @@ async fn churn(
     keys: Vec<Vec<u8>>,
     kept: usize,
     mut rng: fastrand::Rng,
-    stop: Arc<AtomicBool>,
+    churned: Arc<Churned>,
 ) -> Checked {
     let mut round = 0;
-    while !stop.load(Ordering::SeqCst) {
+    while !churned.stop.load(Ordering::SeqCst) {
         round += 1;
         let i = rng.usize(..keys.len());
         let Some(key) = keys.get(i) else { continue };
         if i >= kept && rng.bool() {
             ns.delete(key).await?;
+            churned.deleted.fetch_add(1, Ordering::SeqCst);
         } else {
             ns.put(key, sealed(key, round)).await?;
+            churned.replaced.fetch_add(1, Ordering::SeqCst);
         }
         tokio::task::yield_now().await;
     }

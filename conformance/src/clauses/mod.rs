@@ -4,15 +4,24 @@ mod absent;
 mod basic;
 mod batch;
 mod binary;
+mod cancel;
+mod concurrent;
 mod count;
 mod cursor;
+mod damage;
+mod durable;
 mod errors;
+mod expiry;
+mod health;
 mod idempotence;
 mod list;
 mod pins;
+mod power;
+mod pressure;
 mod replace;
 mod resources;
 mod sizes;
+mod transfer;
 
 use crate::clause::Declared;
 
@@ -31,8 +40,18 @@ pub(crate) fn all() -> Vec<&'static Declared> {
         sizes::CLAUSES,
         binary::CLAUSES,
         errors::CLAUSES,
+        concurrent::CLAUSES,
+        cancel::CLAUSES,
+        pressure::CLAUSES,
+        health::CLAUSES,
         resources::CLAUSES,
+        durable::CLAUSES,
+        power::CLAUSES,
+        damage::CLAUSES,
         pins::CLAUSES,
+        expiry::CLAUSES,
+        transfer::CLAUSES,
+        crate::safety::CLAUSES,
     ]
     .into_iter()
     .flatten()

@@ -63,7 +63,7 @@ clauses! {
         [names_are_kept];
 }
 
-fn cid(i: usize) -> Checked<Cid> {
+pub(super) fn cid(i: usize) -> Checked<Cid> {
     Cid::from_bytes(&cid_like(i)).map_err(|fault| Violation::new(fault.to_string()))
 }
 
@@ -77,7 +77,7 @@ fn origin(i: u8) -> Checked<Origin> {
 }
 
 /// A pin with every field away from its default.
-fn full(i: usize) -> Checked<Pin> {
+pub(super) fn full(i: usize) -> Checked<Pin> {
     let mut pin = Pin::new(cid(i)?);
     pin.pin_type = PinType::SHARD;
     pin.allocations = vec![peer(3)?, peer(1)?, peer(2)?];

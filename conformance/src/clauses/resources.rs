@@ -1,6 +1,6 @@
 //! What a store holds, and gives back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use pinstate_core::{ErrorKind, ScanOptions};
 
@@ -28,7 +28,7 @@ fn held() -> Option<(usize, usize)> {
 }
 
 async fn files_and_threads(cx: Cx) -> Checked {
-    const ROUNDS: usize = 100;
+    const ROUNDS: usize = 40;
     let own = cx.own_store().await?;
     // Once before counting: what a process starts only once is no leak.
     own.open().await?.close().await?;
@@ -59,20 +59,12 @@ async fn dropped_store_can_be_opened(cx: Cx) -> Checked {
     store.sync().await?;
     let name = ns.name.clone();
     drop((ns, store));
-    // The engine may need a moment to let go; one that never does is found by the deadline.
-    let began = Instant::now();
-    let store = loop {
-        match own.open().await {
-            Ok(store) => break store,
-            Err(error) if error.kind() == ErrorKind::Locked => {
-                if began.elapsed() > Duration::from_secs(30) {
-                    return Err(Violation::new(format!("the lock of a dropped store: {error}")));
-                }
-                tokio::task::yield_now().await;
-            }
-            Err(error) => return Err(error.into()),
-        }
-    };
+    // The engine may need a moment to let go.
+    let store =
+        own.open_when_free(Duration::from_secs(30)).await.map_err(|error| match error.kind() {
+            ErrorKind::Locked => Violation::new(format!("the lock of a dropped store: {error}")),
+            _ => error.into(),
+        })?;
     let ns = cx.open(&store, &name).await?;
     same("records that were synced", ns.count().await?, 20)?;
     store.close().await?;

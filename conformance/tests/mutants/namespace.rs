@@ -1,19 +1,21 @@
-//! Namespaces and scans that are broken on purpose.
+//! Namespaces that are broken on purpose.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use pinstate_core::{
     Atomicity, BatchItem, BatchOptions, BatchOutcome, Capabilities, CheckedScan, Count,
-    CountOptions, Cursor, Delete, Error, ErrorKind, Key, Namespace, Operation, Page, Precondition,
-    Put, Range, ReadOptions, Record, Result, Scan, ScanEnd, ScanItem, ScanOptions, ScanStep, Scope,
-    Store, Version, WriteOptions, Written,
+    CountOptions, Cursor, Delete, Error, ErrorKind, Key, Namespace, Operation, Precondition, Put,
+    Range, ReadOptions, Record, Result, Scan, ScanItem, ScanOptions, ScanStep, Scope, Store,
+    Version, WriteOptions, Written,
 };
 
-use crate::Bug;
+use crate::scan::BrokenScan;
 use crate::store::{broken, powerless};
+use crate::{Bug, pins};
 
 #[derive(Debug)]
 pub(crate) struct BrokenNamespace {
@@ -22,6 +24,8 @@ pub(crate) struct BrokenNamespace {
     capabilities: Capabilities,
     bug: Bug,
     memory: Mutex<Memory>,
+    /// How many scans are under way.
+    scans: Arc<AtomicUsize>,
 }
 
 /// What a broken handle remembers and should not.
@@ -32,6 +36,14 @@ struct Memory {
     read: BTreeMap<Key, Option<Record>>,
     deleted: Vec<ScanItem>,
     values: Vec<Bytes>,
+    /// Writers between their reading and their writing.
+    in_gap: usize,
+    /// Writes that were acknowledged and not made.
+    waiting: Vec<BatchItem>,
+    repeated_puts: u64,
+    batches: Vec<Vec<BatchItem>>,
+    last_deleted: Option<Record>,
+    opened_scans: u64,
 }
 
 impl BrokenNamespace {
@@ -41,7 +53,7 @@ impl BrokenNamespace {
         capabilities: Capabilities,
         bug: Bug,
     ) -> Self {
-        Self { inner, store, capabilities, bug, memory: Mutex::default() }
+        Self { inner, store, capabilities, bug, memory: Mutex::default(), scans: Arc::default() }
     }
 
     /// The key that the broken store takes this one for.
@@ -53,6 +65,10 @@ impl BrokenNamespace {
             }
             Bug::KeyCutAt64 => Key::copy_from(bytes.get(..64).unwrap_or(bytes)),
             Bug::CaseFolded => Key::new(bytes.to_ascii_lowercase()),
+            Bug::IdentityDigestCut => match bytes {
+                [0x01, 0x55, 0x00, ..] => Key::copy_from(bytes.get(..36).unwrap_or(bytes)),
+                _ => key.clone(),
+            },
             Bug::KeyIsMultihash => match bytes {
                 [0x01, 0x55 | 0x70, multihash @ ..] => Key::copy_from(multihash),
                 _ => key.clone(),
@@ -105,6 +121,24 @@ impl Namespace for BrokenNamespace {
         });
         match self.bug {
             Bug::GetSwallowsErrors => Ok(result.unwrap_or(None)),
+            Bug::ExpiredIsHidden => {
+                result.map(|found| found.filter(|record| !pins::has_expired(record)))
+            }
+            Bug::VersionsRounded => result.map(|found| {
+                found.map(|mut record| {
+                    record.version.0 = record.version.0 / 1_000 * 1_000;
+                    record
+                })
+            }),
+            Bug::IndexOfThousand => {
+                let rows =
+                    self.inner.scan(ScanOptions::new().with_page_rows(1_000).keys_only()).await;
+                let indexed = match rows?.next().await? {
+                    ScanStep::Page(page) => page.items.into_iter().flatten().any(|r| r.key == *key),
+                    ScanStep::End(_) => false,
+                };
+                if indexed { result } else { Ok(None) }
+            }
             Bug::AbsentIsDefault => result.map(|found| {
                 found.or_else(|| Some(Record::live(key.clone(), Bytes::new(), Version(0))))
             }),
@@ -138,7 +172,15 @@ impl Namespace for BrokenNamespace {
 
     async fn has(&self, key: &Key, options: ReadOptions) -> Result<bool> {
         let result = self.target().await.has(&self.key(key), options).await;
-        if self.bug == Bug::HasSwallowsErrors { Ok(result.unwrap_or(false)) } else { result }
+        match self.bug {
+            Bug::HasSwallowsErrors => Ok(result.unwrap_or(false)),
+            Bug::HasOfEmptyIsFalse => {
+                let found = self.inner.get(key, options).await?;
+                Ok(found.is_some_and(|record| !record.value.is_empty()))
+            }
+            Bug::HasSaysMaybe => Ok(result? || !self.rows().await?.is_empty()),
+            _ => result,
+        }
     }
 
     async fn put(&self, mut put: Put, options: WriteOptions) -> Result<Written> {
@@ -146,6 +188,7 @@ impl Namespace for BrokenNamespace {
         let target = self.target().await;
         let read = ReadOptions::new();
         put.key = self.key(&put.key);
+        put.value = pins::kept(self.bug, &put.key, &put.value);
         let limits = self.inner.capabilities();
         let key_over = put.key.len() as u64 > limits.max_key_bytes;
         let value_over = put.value.len() as u64 > limits.max_value_bytes;
@@ -166,6 +209,25 @@ impl Namespace for BrokenNamespace {
                     .with_backend("memory")
                     .with_key(put.key));
             }
+            Bug::LengthOf16Bits => put.value.truncate(put.value.len() % 65_536),
+            Bug::RepeatedPutsCount => {
+                let old = self.inner.get(&put.key, read).await?;
+                if old.is_some_and(|old| old.version == put.version) {
+                    self.memory.lock().unwrap().repeated_puts += 1;
+                }
+            }
+            Bug::PutRevivesDeleted => {
+                let deleted = self.memory.lock().unwrap().last_deleted.take();
+                if let Some(old) = deleted.filter(|old| old.key != put.key) {
+                    let old = Put::new(old.key, old.value, old.version);
+                    target.put(old, WriteOptions::new()).await?;
+                }
+            }
+            Bug::ScanHoldsWriters => {
+                while self.scans.load(Ordering::SeqCst) > 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
             Bug::LargeValueCut => {
                 let limit = usize::try_from(limits.max_value_bytes).unwrap();
                 put.value.truncate(limit);
@@ -176,15 +238,27 @@ impl Namespace for BrokenNamespace {
                 cut.key = Key::copy_from(cut.key.as_bytes().get(..10).unwrap_or(b"k"));
                 target.put(cut, WriteOptions::new()).await?;
             }
+            Bug::ExpiryKept | Bug::ExpiryInMinutes => {
+                let old = self.inner.get(&put.key, read).await?;
+                let new = Record::live(put.key.clone(), put.value.clone(), put.version);
+                put.value = pins::replacing(self.bug, old.as_ref(), &new);
+            }
             Bug::KeepsCallersMemory => {
                 self.memory.lock().unwrap().values.push(put.value.clone());
             }
             Bug::IfAbsentRaces if options.precondition == Precondition::IfAbsent => {
                 if self.inner.get(&put.key, read).await?.is_none() {
-                    for _ in 0..20 {
+                    self.memory.lock().unwrap().in_gap += 1;
+                    // Until another is in the gap, too, or none seems to come.
+                    for _ in 0..10_000 {
+                        if self.memory.lock().unwrap().in_gap > 1 {
+                            break;
+                        }
                         tokio::task::yield_now().await;
                     }
-                    return target.put(put, WriteOptions::new()).await;
+                    let written = target.put(put, WriteOptions::new()).await;
+                    self.memory.lock().unwrap().in_gap -= 1;
+                    return written;
                 }
             }
             Bug::EqualVersionsByArrival if options.precondition == Precondition::IfNewer => {
@@ -216,6 +290,16 @@ impl Namespace for BrokenNamespace {
             (Bug::DeleteOfAbsentCounts, Ok(None)) => {
                 self.memory.lock().unwrap().deletes_of_absent += 1;
             }
+            (Bug::PutRevivesDeleted, Ok(Some(record))) => {
+                self.memory.lock().unwrap().last_deleted = Some(record);
+            }
+            (Bug::RepeatedDeleteForgets, Ok(None))
+                if options.precondition == Precondition::IfNewer =>
+            {
+                let above = Version(delete.version.0 + 1);
+                self.inner.purge_deleted(above).await?;
+                return Ok(Written::Applied);
+            }
             (Bug::DeletedIsListed, Ok(Some(record))) => {
                 self.memory.lock().unwrap().deleted.push(Ok(record));
             }
@@ -238,9 +322,60 @@ impl Namespace for BrokenNamespace {
             Bug::BatchReorders => {
                 batch.sort_by_key(|item| matches!(item, BatchItem::Put(_)));
             }
+            Bug::ShortBatchWaits if !atomic && (2..100).contains(&batch.len()) => {
+                let count = batch.len();
+                let before = std::mem::replace(&mut self.memory.lock().unwrap().waiting, batch);
+                self.inner.apply(before, options).await?.into_result()?;
+                return Ok(BatchOutcome::applied(count));
+            }
+            Bug::BatchLosesLast if !atomic && batch.len() > 20 => {
+                let count = batch.len();
+                batch.pop();
+                self.inner.apply(batch, options).await?.into_result()?;
+                return Ok(BatchOutcome::applied(count));
+            }
+            Bug::BatchAgainIsAnother => {
+                let batches = &mut self.memory.lock().unwrap().batches;
+                if batches.contains(&batch) {
+                    batch.retain(|item| matches!(item, BatchItem::Put(_)));
+                    batch.extend(
+                        batch
+                            .first()
+                            .map(|item| Delete::new(item.key().clone(), Version(1)).into()),
+                    );
+                } else {
+                    batches.push(batch.clone());
+                }
+            }
+            Bug::BatchReapplied => {
+                let earlier = std::mem::replace(
+                    &mut self.memory.lock().unwrap().batches,
+                    vec![batch.clone()],
+                );
+                for batch in earlier {
+                    self.inner.apply(batch, BatchOptions::new()).await?.into_result()?;
+                }
+            }
+            Bug::BatchesAtOnceLose => {
+                self.memory.lock().unwrap().in_gap += 1;
+                for _ in 0..1_000 {
+                    if self.memory.lock().unwrap().in_gap > 1 {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+                let count = batch.len();
+                if self.memory.lock().unwrap().in_gap > 1 && count > 0 {
+                    batch.remove(0);
+                }
+                let outcome = self.inner.apply(batch, options).await;
+                self.memory.lock().unwrap().in_gap -= 1;
+                outcome?.into_result()?;
+                return Ok(BatchOutcome::applied(count));
+            }
             Bug::BatchCut => {
                 let count = batch.len();
-                batch.truncate(10_000);
+                batch.truncate(1_000);
                 self.inner.apply(batch, options).await?.into_result()?;
                 return Ok(BatchOutcome::applied(count));
             }
@@ -315,22 +450,26 @@ impl Namespace for BrokenNamespace {
             }
             _ => {}
         }
-        if self.bug == Bug::TinyPages {
-            options.page_rows = 1;
+        match self.bug {
+            Bug::TinyPages => options.page_rows = 1,
+            Bug::EmptyPagePanics => assert!(options.page_rows > 0, "a page of no rows"),
+            Bug::DroppedScansHold => {
+                let memory = &mut *self.memory.lock().unwrap();
+                memory.opened_scans += 1;
+                if memory.opened_scans > 100 {
+                    return Err(Error::new(
+                        ErrorKind::Overloaded,
+                        Operation::Scan,
+                        "no more scans",
+                    ));
+                }
+            }
+            _ => {}
         }
         let inner = broken(self.bug, target.scan(options.clone()).await)?;
-        Ok(Box::new(BrokenScan {
-            inner,
-            namespace: Arc::clone(&self.inner),
-            options,
-            bug: self.bug,
-            first,
-            ahead: None,
-            last: None,
-            given: 0,
-            turn: 0,
-            ended: false,
-        }))
+        let scans = Arc::clone(&self.scans);
+        let inner = BrokenScan::new(inner, Arc::clone(&self.inner), options, self.bug, first);
+        Ok(Box::new(inner.counted(scans)))
     }
 
     fn cursor_after(&self, key: &Key) -> Cursor {
@@ -368,6 +507,9 @@ impl Namespace for BrokenNamespace {
     }
 
     async fn count(&self, options: CountOptions) -> Result<Count> {
+        while self.bug == Bug::BrokenExportBlocks && self.scans.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
         let count = self.inner.count(options).await?;
         let namespace = self.inner.scope().namespace.as_str();
         let control = self.store.control_list(namespace).await?.len() as u64;
@@ -375,6 +517,7 @@ impl Namespace for BrokenNamespace {
         Ok(match self.bug {
             Bug::CountCached => *memory.count.get_or_insert(count),
             Bug::CountRounded => Count::Exact(count.value() / 4 * 4),
+            Bug::RepeatedPutsCount => Count::Exact(count.value() + memory.repeated_puts),
             Bug::ControlIsCounted => Count::Exact(count.value() + control),
             Bug::DeleteOfAbsentCounts => {
                 Count::Exact(count.value().wrapping_sub(memory.deletes_of_absent))
@@ -385,111 +528,5 @@ impl Namespace for BrokenNamespace {
 
     async fn purge_deleted(&self, before: Version) -> Result<u64> {
         self.inner.purge_deleted(before).await
-    }
-}
-
-struct BrokenScan {
-    inner: Box<dyn Scan>,
-    namespace: Arc<dyn Namespace>,
-    options: ScanOptions,
-    bug: Bug,
-    /// Rows that come first and should not.
-    first: Vec<ScanItem>,
-    /// A page that was read and not yet given.
-    ahead: Option<Page>,
-    last: Option<ScanItem>,
-    given: u64,
-    turn: u64,
-    ended: bool,
-}
-
-impl BrokenScan {
-    fn end(&self, hidden: usize) -> ScanStep {
-        ScanStep::End(ScanEnd::new(self.given + hidden as u64))
-    }
-
-    fn give(&mut self, mut page: Page) -> ScanStep {
-        if !self.first.is_empty() {
-            let mut items = std::mem::take(&mut self.first);
-            items.append(&mut page.items);
-            items.truncate(self.options.page_rows.max(1));
-            page.items = items;
-        }
-        match self.bug {
-            Bug::PageRepeatsRow => {
-                let last = std::mem::replace(&mut self.last, page.items.last().cloned());
-                if let Some(last) = last {
-                    page.items.insert(0, last);
-                    page.items.truncate(self.options.page_rows.max(1));
-                }
-            }
-            Bug::ScanTearsRows => {
-                if let [Ok(one), Ok(two), ..] = page.items.as_mut_slice() {
-                    std::mem::swap(&mut one.value, &mut two.value);
-                }
-            }
-            Bug::ScanStopsAtTenThousand => {
-                let left = 10_000_u64.saturating_sub(self.given);
-                page.items.truncate(usize::try_from(left).unwrap());
-                if page.items.is_empty() {
-                    return self.end(0);
-                }
-            }
-            _ => {}
-        }
-        self.given += page.items.len() as u64;
-        ScanStep::Page(page)
-    }
-}
-
-#[async_trait]
-impl Scan for BrokenScan {
-    async fn next(&mut self) -> Result<ScanStep> {
-        self.turn += 1;
-        if self.bug == Bug::TinyPages && !self.ended && self.turn.is_multiple_of(2) {
-            let range = Range::all(self.namespace.scope().clone());
-            let cursor = self.options.after.clone().unwrap_or_else(|| Cursor {
-                range: self.options.range.clone().unwrap_or(range),
-                position: Bytes::new(),
-            });
-            return Ok(ScanStep::Page(Page::new(Vec::new(), cursor)));
-        }
-        if self.bug == Bug::ScanOfManyMoments {
-            self.inner = self.namespace.scan(self.options.clone()).await?;
-        }
-        let step = match self.inner.next().await {
-            Err(_) if self.bug == Bug::CutOffScanEnds => return Ok(self.end(0)),
-            step => step?,
-        };
-        match step {
-            ScanStep::Page(page) => {
-                self.options.after = Some(page.cursor.clone());
-                if matches!(self.bug, Bug::ScanEndsEarly | Bug::ScanEndsShort) {
-                    return match self.ahead.replace(page) {
-                        Some(page) => Ok(self.give(page)),
-                        None => self.next().await,
-                    };
-                }
-                Ok(self.give(page))
-            }
-            ScanStep::End(end) => {
-                self.ended = true;
-                if let Some(left_out) = self.ahead.take() {
-                    let hidden =
-                        if self.bug == Bug::ScanEndsShort { left_out.items.len() } else { 0 };
-                    return Ok(self.end(hidden));
-                }
-                Ok(match self.bug {
-                    Bug::CursorInclusive
-                    | Bug::PageRepeatsRow
-                    | Bug::DeletedIsListed
-                    | Bug::ScanEndsEarly
-                    | Bug::ScanEndsShort
-                    | Bug::ScanStopsAtTenThousand
-                    | Bug::ScanOfManyMoments => self.end(0),
-                    _ => ScanStep::End(end),
-                })
-            }
-        }
     }
 }

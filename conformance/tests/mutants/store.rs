@@ -1,17 +1,18 @@
 //! Stores that are broken on purpose.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use pinstate_core::{
-    Capabilities, CheckedScan, ControlRecord, ControlWritten, Durability, Error, ErrorKind, Expect,
-    Health, IfNewer, Namespace, NamespaceInfo, NamespaceName, Operation, Outcome, Put, Result,
-    RetryClass, ScanOptions, Store, StoreIdentity, WriteOptions,
+    Capabilities, CheckedScan, Consistency, ControlRecord, ControlWritten, Durability, Error,
+    ErrorKind, Expect, Health, IfNewer, Namespace, NamespaceInfo, NamespaceName, Operation,
+    Outcome, Put, Result, RetryClass, ScanOptions, Store, StoreIdentity, WriteOptions,
 };
 
-use crate::Bug;
 use crate::namespace::BrokenNamespace;
+use crate::{Bug, order, racing};
 
 #[derive(Debug)]
 pub(crate) struct BrokenStore {
@@ -20,6 +21,9 @@ pub(crate) struct BrokenStore {
     bug: Bug,
     /// Records of dropped namespaces.
     kept: Mutex<BTreeMap<NamespaceName, Vec<Put>>>,
+    /// Writers of control records between their reading and their writing.
+    in_gap: AtomicUsize,
+    racing: Arc<racing::Shared>,
 }
 
 impl BrokenStore {
@@ -29,7 +33,8 @@ impl BrokenStore {
             Bug::UndeclaredIfAbsentWorks => capabilities.if_absent = false,
             Bug::UndeclaredBatchWorks => capabilities.atomic_batch = false,
             Bug::Resolving => capabilities.if_newer = IfNewer::Resolved,
-            Bug::TinyPages => {}
+            Bug::Lagging => capabilities.consistency = Consistency::ReadYourWrites,
+            Bug::OpenLeaksThread => leak_thread(),
             Bug::Powerless => {
                 capabilities.if_absent = false;
                 capabilities.if_version = false;
@@ -40,7 +45,36 @@ impl BrokenStore {
             }
             _ => {}
         }
-        Self { inner, capabilities, bug, kept: Mutex::default() }
+        order::declared(bug, &mut capabilities);
+        Self {
+            inner,
+            capabilities,
+            bug,
+            kept: Mutex::default(),
+            in_gap: AtomicUsize::new(0),
+            racing: Arc::default(),
+        }
+    }
+}
+
+/// What keeps leaked threads waiting.
+static LEAKED: Mutex<Vec<Leaked>> = Mutex::new(Vec::new());
+
+type Leaked = (std::sync::mpsc::Sender<()>, std::thread::JoinHandle<()>);
+
+fn leak_thread() {
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let _ = receiver.recv();
+    });
+    LEAKED.lock().unwrap().push((sender, thread));
+}
+
+/// Lets the threads that were leaked so far end.
+pub(crate) fn end_leaked_threads() {
+    for (sender, thread) in std::mem::take(&mut *LEAKED.lock().unwrap()) {
+        drop(sender);
+        thread.join().unwrap();
     }
 }
 
@@ -86,6 +120,8 @@ impl Store for BrokenStore {
 
     async fn open_namespace(&self, name: &NamespaceName) -> Result<Arc<dyn Namespace>> {
         let inner = broken(self.bug, self.inner.open_namespace(name).await)?;
+        let inner = racing::around(inner, self.bug, &self.racing);
+        let inner = order::around(inner, &self.capabilities, self.bug);
         let store = Arc::clone(&self.inner);
         Ok(Arc::new(BrokenNamespace::new(inner, store, self.capabilities.clone(), self.bug)))
     }
@@ -138,6 +174,23 @@ impl Store for BrokenStore {
     async fn control_set(&self, key: &str, expect: Expect, value: &[u8]) -> Result<ControlWritten> {
         let expect = match (self.bug, self.inner.control_get(key).await?) {
             (Bug::ControlIgnoresRevision, Some(record)) => Expect::Revision(record.revision),
+            (Bug::ControlRaces, Some(record)) if expect == Expect::Revision(record.revision) => {
+                self.in_gap.fetch_add(1, Ordering::SeqCst);
+                // Until another is in the gap, too, or none seems to come.
+                for _ in 0..10_000 {
+                    if self.in_gap.load(Ordering::SeqCst) > 1 {
+                        break;
+                    }
+                    tokio::task::yield_now().await;
+                }
+                // The last to leave is the one that loses an update.
+                for _ in 0..30 {
+                    tokio::task::yield_now().await;
+                }
+                self.in_gap.fetch_sub(1, Ordering::SeqCst);
+                let now = self.inner.control_get(key).await?;
+                now.map_or(Expect::Absent, |record| Expect::Revision(record.revision))
+            }
             _ => expect,
         };
         broken(self.bug, self.inner.control_set(key, expect, value).await)
@@ -148,10 +201,15 @@ impl Store for BrokenStore {
     }
 
     async fn health(&self) -> Result<Health> {
-        self.inner.health().await
+        if self.bug == Bug::HealthWrites {
+            let _ = self.inner.control_set("health/asked", Expect::Absent, b"now").await?;
+        }
+        let health = self.inner.health().await;
+        if self.bug == Bug::ClosedIsReady { Ok(Health::ready()) } else { health }
     }
 
     async fn sync(&self) -> Result<Durability> {
+        self.racing.settle().await;
         self.inner.sync().await
     }
 
