@@ -1,5 +1,6 @@
 //! The command line. What belongs to one command stands in that command's room.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -11,11 +12,16 @@ use pinstate_core::NamespaceName;
 use pinstate_core::format::Fault;
 use serde_json::json;
 
+#[cfg(feature = "conformance")]
+use crate::commands::conformance;
+#[cfg(feature = "scylla")]
+use crate::commands::schema;
 use crate::commands::{
     cleanup, completions, config, count, digest, export, import, namespaces, pin, state,
 };
 use crate::exit::Exit;
 use crate::output::Form;
+use crate::redact;
 
 /// The variables of the environment that stand for options below, without `PINSTATE_` and
 /// in lower case: the configuration does not read them.
@@ -23,7 +29,7 @@ pub(crate) const VARIABLES: &[&str] = &["config", "store", "namespace", "output"
 
 /// Keep, list, import and export an IPFS-Cluster pinset.
 ///
-/// The store is named by URI (sled:PATH, memory:) or by a name from the configuration file.
+/// The store is named by URI (sled:PATH, memory:, scylla://HOST/KEYSPACE) or by a name from the configuration file.
 /// Without either it is a sled store in the user's data directory.
 ///
 /// Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 finished, but some
@@ -91,6 +97,15 @@ pub(crate) enum Command {
     Cleanup(cleanup::CleanupArgs),
     /// Say how the store is
     Health,
+    /// Look at the cluster of a ScyllaDB or Cassandra store, node by node
+    #[cfg(feature = "scylla")]
+    Doctor,
+    /// Show, make, check and upgrade the schema of a ScyllaDB or Cassandra store
+    #[cfg(feature = "scylla")]
+    #[command(subcommand)]
+    Schema(schema::SchemaCommand),
+    #[cfg(feature = "conformance")]
+    Conformance(conformance::ConformanceArgs),
     /// Show the backends of this program and what they can do
     Backends,
     /// Show or check the configuration
@@ -120,6 +135,7 @@ pub(crate) fn parse() -> Result<CommandLine, Exit> {
         _ => {
             if wants_json(std::env::args_os(), std::env::var_os("PINSTATE_OUTPUT")) {
                 let text = error.render().to_string();
+                let text = redact::quoted(&text);
                 let line = text.lines().next().unwrap_or_default();
                 let message = line.strip_prefix("error: ").unwrap_or(line);
                 let json = json!({ "error": {
@@ -134,7 +150,12 @@ pub(crate) fn parse() -> Result<CommandLine, Exit> {
                 } });
                 let _ = writeln!(std::io::stderr(), "{json}");
             } else {
-                let _ = error.print();
+                let text = error.render().to_string();
+                match redact::quoted(&text) {
+                    // In colours, where they can be seen.
+                    Cow::Borrowed(_) => drop(error.print()),
+                    Cow::Owned(shown) => drop(write!(std::io::stderr(), "{shown}")),
+                }
             }
             Exit::Usage
         }

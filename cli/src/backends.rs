@@ -2,6 +2,10 @@
 
 use pinstate_core::config::Registry;
 
+/// The backend of CQL clusters, which has commands of its own.
+#[cfg(feature = "scylla")]
+pub(crate) use pinstate_scylla as cql;
+
 /// What stands for the store when neither the command line nor the configuration names
 /// one: its backend, which keeps its data in the user's data directory.
 pub(crate) const DEFAULT_BACKEND: &str = "sled";
@@ -17,5 +21,9 @@ pub(crate) fn registry() -> Registry {
     let registry = registry.with(pinstate_sled::SledFactory);
     #[cfg(not(feature = "sled"))]
     let registry = registry.with_left_out("sled", "sled");
+    #[cfg(feature = "scylla")]
+    let registry = registry.with(pinstate_scylla::ScyllaFactory::new());
+    #[cfg(not(feature = "scylla"))]
+    let registry = registry.with_left_out("scylla", "scylla");
     registry
 }

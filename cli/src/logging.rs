@@ -1,18 +1,44 @@
-//! Traces, for whoever looks for the cause of something.
+//! Warnings, for everybody, and traces, for whoever looks for the cause of something.
+
+use std::sync::OnceLock;
+
+use tracing_subscriber::{
+    EnvFilter, Registry, fmt, layer::SubscriberExt, reload, util::SubscriberInitExt,
+};
 
 /// The variable that turns traces on: a filter such as `debug` or `pinstate_core=trace`.
 pub(crate) const VARIABLE: &str = "PINSTATE_LOG";
 
-/// Writes traces to stderr if the environment asks for them. Without that nothing is set
-/// up, so that a short command stays short.
+/// Changes what is shown. There is none where the variable says it.
+static SHOWN: OnceLock<reload::Handle<EnvFilter, Registry>> = OnceLock::new();
+
+/// What our own crates have to say from a level on. The driver and the engines tell of the
+/// same things, and of many more.
+fn ours(level: tracing::Level) -> EnvFilter {
+    EnvFilter::new(format!("pinstate={level}"))
+}
+
+/// Writes warnings to stderr, and traces if the environment asks for them.
 pub(crate) fn start() {
-    if !wanted() {
-        return;
+    // Setting up fails only where a subscriber is set already, and there is none.
+    let _ = if wanted() {
+        let filter = EnvFilter::from_env(VARIABLE);
+        let plain = fmt::layer().with_writer(std::io::stderr);
+        tracing_subscriber::registry().with(filter).with(plain).try_init()
+    } else {
+        let (filter, handle) = reload::Layer::new(ours(tracing::Level::WARN));
+        let _ = SHOWN.set(handle);
+        let plain = fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+        tracing_subscriber::registry().with(filter).with(plain).try_init()
+    };
+}
+
+/// Shows what is logged from a level on, where the environment does not say it.
+pub(crate) fn level(level: tracing::Level) {
+    if let Some(shown) = SHOWN.get() {
+        // Fails only where the subscriber is gone, and it is there to the end.
+        let _ = shown.reload(ours(level));
     }
-    let filter = tracing_subscriber::EnvFilter::from_env(VARIABLE);
-    // Fails only where a subscriber is set already, and there is none.
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
 }
 
 /// Whether anybody asked for traces.

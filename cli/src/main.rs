@@ -2,7 +2,8 @@
 //!
 //! The rooms: `args` says what the command line looks like, `backends` which stores this
 //! program knows, `session` opens one, `commands` holds one file for each command, and
-//! `staging`, `input`, `outfile` and `progress` are what import and export stand on.
+//! `staging`, `input`, `outfile` and `progress` are what import and export stand on; `redact`
+//! keeps passwords out of what is said.
 //!
 //! The system's allocator stays. With mimalloc an export of a million pins from sled took
 //! 15 % less processor time and 260 MiB instead of 145, and memory is what is promised.
@@ -21,6 +22,7 @@ mod output;
 mod paths;
 mod pins;
 mod progress;
+mod redact;
 mod session;
 mod signal;
 mod staging;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::exit::{Exit, Failure, Outcome, Told};
+use crate::redact;
 
 /// Bytes collected before they are written.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -113,6 +114,8 @@ impl Output {
         {
             text = format!("{text}: {cid}");
         }
+        // A store's URI may have been given for something else, such as a file.
+        let text = redact::quoted(&text);
         self.message("error", &text, || {
             json!({ "error": {
                 "kind": error.kind(),

@@ -4,17 +4,21 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pinstate_core::config::{Config, OpenOptions, Registry, StoreUri, invalid};
+use pinstate_core::config::{
+    BackendFactory, Config, OpenOptions, Registry, Settings, StoreUri, invalid,
+};
 use pinstate_core::layer::Layers;
 use pinstate_core::{
     Clock, ClockOptions, Error, ErrorKind, Namespace, NamespaceName, State, Store,
 };
 
 use crate::args::{Global, VARIABLES};
+#[cfg(feature = "scylla")]
+use crate::backends::cql;
 use crate::backends::{DEFAULT_BACKEND, registry};
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
-use crate::{logging, paths, staging};
+use crate::{logging, paths, redact, staging};
 
 /// What a command is going to do with the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +70,53 @@ impl Choice {
         }
     }
 
+    /// The configuration of the store on a CQL cluster that was named.
+    #[cfg(feature = "scylla")]
+    pub(crate) fn scylla(&self) -> Outcome<cql::ScyllaConfig> {
+        let store = self.store()?;
+        let (factory, settings) = self.resolved(&store)?;
+        if factory.name() != cql::BACKEND {
+            return Err(Failure::usage(format!(
+                "this is for stores on a ScyllaDB or Cassandra cluster, and {} is none: name one \
+                 with --store, such as scylla://HOST/KEYSPACE",
+                redact::store(&store)
+            )));
+        }
+        Ok(cql::ScyllaFactory::config(&settings)?)
+    }
+
+    /// The backend and the checked settings of a store, for whoever opens it more than once.
+    #[cfg(feature = "conformance")]
+    pub(crate) fn checked(
+        &self,
+        store: &str,
+    ) -> Result<(Arc<dyn BackendFactory>, Settings), Error> {
+        let (factory, settings) = self.resolved(store)?;
+        factory.check(&settings)?;
+        Ok((Arc::clone(factory), settings))
+    }
+
+    /// The backend and the settings of a store, which say how much is logged from now on.
+    fn resolved(&self, store: &str) -> Result<(&Arc<dyn BackendFactory>, Settings), Error> {
+        let (factory, settings) = self.registry.resolve(&self.config, store)?;
+        if let Some(level) = factory.log_level(&settings)? {
+            logging::level(level);
+        }
+        Ok((factory, settings))
+    }
+
+    /// The layers that a store wants around it.
+    fn layers(&self, store: &str) -> Result<Layers, Error> {
+        let (factory, settings) = self.resolved(store)?;
+        factory.layers(&settings)
+    }
+
+    /// Whether a store is one that this process alone has open.
+    fn is_embedded(&self, store: &str) -> Result<bool, Error> {
+        let (factory, _) = self.registry.resolve(&self.config, store)?;
+        Ok(factory.capabilities().exclusive_open)
+    }
+
     async fn open(&self, store: &str, options: OpenOptions) -> Result<Arc<dyn Store>, Error> {
         self.registry.open(&self.config, store, options).await
     }
@@ -111,17 +162,22 @@ impl Session {
         access: Access,
     ) -> Outcome<Self> {
         let name = choice.store()?;
-        let shown = shown(&name);
+        let shown = redact::store(&name);
         if choice.named.is_none() {
             out.note(format_args!("no store was named, so this is {shown}"));
         }
+        // Traces cost something for each call, so they are there when somebody reads them.
+        let layers = choice.layers(&name)?;
+        let trace = layers.trace || logging::wanted();
+        let layers = layers.with_trace(trace);
         let store = match choice.open(&name, OpenOptions::new()).await {
             Err(error) if error.kind() == ErrorKind::NoStore && access == Access::Create => {
                 let store = choice.open(&name, OpenOptions::create()).await?;
                 out.note(format_args!("created the store {shown}"));
                 store
             }
-            Err(error) if error.kind() == ErrorKind::NoStore => {
+            // One that is made by itself; others say themselves how they are made.
+            Err(error) if error.kind() == ErrorKind::NoStore && choice.is_embedded(&name)? => {
                 return Err(Failure::from(error).with_hint(format!(
                     "nothing has been stored in {shown} yet: 'pinstate import FILE' or 'pinstate \
                      pin add CID' creates it"
@@ -130,7 +186,7 @@ impl Session {
             opened => opened?,
         };
         let session =
-            Self { store: layered(store), namespace: global.namespace.clone(), out, access };
+            Self { store: layers.apply(store), namespace: global.namespace.clone(), out, access };
         match session.prepare().await {
             Ok(()) => Ok(session),
             Err(failure) => session.close(Err(failure)).await,
@@ -147,12 +203,18 @@ impl Session {
             self.out.note("this store is kept in memory: it is gone when this command ends");
         }
         if capabilities.exclusive_open {
-            for left in staging::sweep(&*self.store).await? {
-                self.out.note(format_args!(
-                    "removed what an interrupted import into '{}' had left ({})",
-                    left.target, left.staging
-                ));
-            }
+            self.sweep().await?;
+        }
+        Ok(())
+    }
+
+    /// Removes what interrupted imports have left. Only where nobody else is at work.
+    async fn sweep(&self) -> Outcome<()> {
+        for left in staging::sweep(&*self.store).await? {
+            self.out.note(format_args!(
+                "removed what an interrupted import into '{}' had left ({})",
+                left.target, left.staging
+            ));
         }
         Ok(())
     }
@@ -163,7 +225,11 @@ impl Session {
         match self.store.open_namespace(name).await {
             Err(error) if error.kind() == ErrorKind::NoNamespace => {
                 if self.access == Access::Create && *name == NamespaceName::default() {
-                    self.store.create_namespace(name).await?;
+                    match self.store.create_namespace(name).await {
+                        // Another process was faster.
+                        Err(error) if error.kind() == ErrorKind::Conflict => {}
+                        created => created?,
+                    }
                     return Ok(self.store.open_namespace(name).await?);
                 }
                 let hint = if *name == NamespaceName::default() {
@@ -210,11 +276,15 @@ impl Session {
     }
 
     /// Refuses to put a namespace in another's place where others may be writing to it,
-    /// unless the operator says that nobody does.
-    pub(crate) fn alone(&self, exclusive: bool) -> Outcome<()> {
+    /// unless the operator says that nobody does: then what interrupted imports have left
+    /// can go, too, which in a store of this process alone went when it was opened.
+    pub(crate) async fn alone(&self, exclusive: bool) -> Outcome<()> {
         let capabilities = self.store.capabilities();
-        if exclusive || capabilities.exclusive_open || !capabilities.persistent {
+        if capabilities.exclusive_open || !capabilities.persistent {
             return Ok(());
+        }
+        if exclusive {
+            return self.sweep().await;
         }
         Err(Failure::usage(
             "others can write to this store at the same time, and what they write now would be \
@@ -229,26 +299,5 @@ impl Session {
         let value = result?;
         closed?;
         Ok(value)
-    }
-}
-
-/// Puts layers around a store.
-///
-/// An engine within this process answers or fails; what a retry, a deadline or a limit
-/// would do there is to break off a long flush that only needs its time. A store across a
-/// network gets them all. Traces cost something for each call, so they are there when
-/// somebody reads them.
-fn layered(store: Arc<dyn Store>) -> Arc<dyn Store> {
-    let capabilities = store.capabilities();
-    let within = capabilities.exclusive_open || !capabilities.persistent;
-    let layers = if within { Layers::none() } else { Layers::standard() };
-    layers.with_trace(logging::wanted()).apply(store)
-}
-
-/// A store's name or URI as it may be printed: without a password.
-fn shown(store: &str) -> String {
-    match store.parse::<StoreUri>() {
-        Ok(uri) => uri.to_string(),
-        Err(_) => format!("'{store}'"),
     }
 }

@@ -14,6 +14,12 @@ const CONFORMANCE: &str = "pinstate-conformance";
 /// The binary, the one package that names backends.
 const BINARY: &str = "pinstate";
 
+/// Real clusters for tests: never part of what is shipped.
+const TESTBED: &str = "testbed";
+
+/// A file system that loses power, for tests: never part of what is shipped.
+const LOSSYFS: &str = "lossyfs";
+
 /// Engines and drivers that the contract must not know.
 const ENGINES: [&str; 12] = [
     "cassandra-cpp",
@@ -72,7 +78,7 @@ fn packages() -> BTreeMap<String, Package> {
             (name, Package { folder, dependencies, manifest })
         })
         .collect();
-    for name in [CORE, CONFORMANCE, BINARY] {
+    for name in [CORE, CONFORMANCE, BINARY, TESTBED] {
         assert!(packages.contains_key(name), "the package {name} is gone");
     }
     assert!(packages.values().filter(|package| package.is_backend()).count() >= 2);
@@ -101,6 +107,26 @@ fn backends_and_the_conformance_suite_know_the_contract_alone() {
             assert_eq!(inner(&packages, name), [CORE], "{name}");
         }
     }
+}
+
+#[test]
+fn the_test_bed_is_for_tests_alone() {
+    let packages = packages();
+    assert_eq!(inner(&packages, TESTBED), [""; 0]);
+    for name in packages.keys() {
+        assert!(!inner(&packages, name).contains(&TESTBED.to_owned()), "{name} is built with it");
+    }
+    assert!(packages[TESTBED].manifest.contains("publish = false"));
+}
+
+#[test]
+fn the_lossy_file_system_is_for_tests_alone() {
+    let packages = packages();
+    assert_eq!(inner(&packages, LOSSYFS), [CONFORMANCE]);
+    for name in packages.keys() {
+        assert!(!inner(&packages, name).contains(&LOSSYFS.to_owned()), "{name} is built with it");
+    }
+    assert!(packages[LOSSYFS].manifest.contains("publish = false"));
 }
 
 #[test]

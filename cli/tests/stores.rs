@@ -1,6 +1,6 @@
 //! Which store is used, what becomes of one that is not there, and what is said about it.
 
-#![cfg(all(feature = "memory", feature = "sled"))]
+#![cfg(all(feature = "memory", feature = "scylla", feature = "sled"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
@@ -75,7 +75,7 @@ fn namespaces_are_apart() {
 fn unknown_backends_and_stores_are_refused_by_name() {
     let place = Place::new();
     let bad = |store: &str| run(place.bare().args(["--store", store, "count"]));
-    bad("sledd:x").fails_with(2, "there are: memory, sled; nearest: 'sled'");
+    bad("sledd:x").fails_with(2, "there are: memory, scylla, sled; nearest: 'sled'");
     bad("sled:").fails_with(2, "names its folder");
     bad("sled:x?cach=1").fails_with(2, "nearest known key: 'cache'");
     bad("memory:x").exits(2);
@@ -107,6 +107,7 @@ fn a_configured_store_is_used_by_its_name() {
     assert_eq!(shown[0]["stores"]["main"]["backend"], "sled");
     let checked = run(place.bare().args(["config", "check"])).good().json();
     assert_eq!(checked.len(), 2);
+    assert!(checked.iter().all(|store| store["good"] == true), "{checked:?}");
 
     // The environment stands over the file.
     let elsewhere = place.path("elsewhere");
@@ -129,6 +130,14 @@ fn a_wrong_configuration_is_told_by_file_and_key() {
         (
             "default_store = \"a\"\n[stores.a]\nbackend = \"sled\"\npath = \"x\"\ncache = true",
             "stores.a.cache",
+        ),
+        (
+            "default_store = \"a\"\n[stores.a]\nbackend = \"sled\"\npath = \"x\"\ncache = \"1KiB\"",
+            "the least is",
+        ),
+        (
+            "default_store = \"a\"\n[stores.a]\nbackend = \"memory\"\nmax_value_bytes = 0",
+            "'max_value_bytes' is 0",
         ),
         ("= nonsense", "c.toml"),
     ] {
@@ -169,6 +178,19 @@ async fn a_store_that_is_in_use_says_so() {
     place.run(&["count"]).fails_with(1, "locked").says("another process");
     let ran = place.json_run(&["count"]).exits(1);
     assert_eq!(ran.json_messages()[0]["error"]["kind"], "locked");
+    // Judging its settings touches no store: neither one in use nor one that is not there.
+    let file = place.write(
+        "c.toml",
+        format!(
+            "[stores.used]\nbackend = \"sled\"\npath = \"{}\"\n\
+             [stores.missing]\nbackend = \"sled\"\npath = \"{}\"\ncreate = true\n",
+            place.path("store").display(),
+            place.path("missing").display()
+        ),
+    );
+    let ran = run(place.bare().args(["--config", &file, "config", "check"])).good();
+    assert!(ran.json().iter().all(|store| store["state"] == "good"), "{ran:?}");
+    assert!(!place.path("missing").exists());
     store.close().await.unwrap();
     drop(store);
     assert_eq!(place.count(), 1);
@@ -221,8 +243,9 @@ fn backends_and_completions_and_help() {
     let place = Place::new();
     let backends = run(place.bare().args(["--output", "json", "backends"])).good().json();
     let names: Vec<_> = backends.iter().map(|backend| backend["backend"].clone()).collect();
-    assert_eq!(names, ["memory", "sled"]);
-    assert_eq!(backends[1]["capabilities"]["exclusive_open"], true);
+    assert_eq!(names, ["memory", "scylla", "sled"]);
+    assert_eq!(backends[1]["capabilities"]["exclusive_open"], false);
+    assert_eq!(backends[2]["capabilities"]["exclusive_open"], true);
     for shell in ["bash", "zsh", "fish"] {
         let script = run(place.bare().args(["completions", shell])).good().stdout;
         assert!(script.contains("pinstate"), "{shell}");
@@ -231,4 +254,33 @@ fn backends_and_completions_and_help() {
     assert!(help.stdout.contains("Exit codes") && help.stderr.is_empty());
     run(place.bare().arg("--version")).good();
     run(&mut place.bare()).exits(2);
+}
+
+#[test]
+fn a_store_says_how_much_is_logged_unless_the_environment_does() {
+    let place = Place::new();
+    // Nobody listens there; what is wrong with the settings is logged before that matters.
+    let warned_of = "prepared_statement_cache_size";
+    let store = format!("scylla://127.0.0.1:1/pins?connect_timeout=1s&{warned_of}=1");
+    let health = |store: &str| {
+        let mut command = place.bare();
+        command.args(["--store", store, "health"]);
+        command
+    };
+    let said = |ran: common::Ran| ran.exits(1).stderr.contains(warned_of);
+    assert!(said(run(&mut health(&store))));
+    let quiet = format!("{store}&log_level=error");
+    assert!(!said(run(&mut health(&quiet))));
+    assert!(said(run(health(&quiet).env("PINSTATE_LOG", "pinstate=warn"))));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_argument_that_is_no_unicode_fails_as_any_other_does() {
+    use std::os::unix::ffi::OsStrExt;
+
+    let place = Place::new();
+    let odd = std::ffi::OsStr::from_bytes(b"gone-\xff.ndjson");
+    run(place.command(&["import"]).arg(odd)).fails_with(1, "gone-");
+    run(place.command(&["imprt"]).arg(odd)).fails_with(2, "imprt");
 }

@@ -41,7 +41,7 @@ async fn cleanup(session: &Session, args: &CleanupArgs) -> Outcome {
         ))
         .with_hint("'pinstate export FILE' keeps a copy"));
     }
-    session.alone(args.exclusive)?;
+    session.alone(args.exclusive).await?;
     let staging = Staging::begin(Arc::clone(&session.store), name.clone()).await?;
     let reached = staging.put_in_place().await?;
     session.out.result(

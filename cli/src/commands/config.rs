@@ -3,13 +3,12 @@
 use std::fmt::Write;
 
 use clap::Subcommand;
-use pinstate_core::ErrorKind;
-use pinstate_core::config::OpenOptions;
 use serde_json::{Map, Value, json};
 
 use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
+use crate::redact;
 use crate::session::Choice;
 
 /// What to do with the configuration.
@@ -17,22 +16,23 @@ use crate::session::Choice;
 pub(crate) enum ConfigCommand {
     /// Show it: the file, the default store, and every store with its settings
     Show,
-    /// Open every configured store that exists, and say what is wrong
+    /// Judge the settings of every configured store, and say what is wrong; opens none
     Check,
 }
 
 /// Runs one of them.
-pub(crate) async fn run(global: &Global, command: ConfigCommand, out: Output) -> Outcome {
+pub(crate) fn run(global: &Global, command: ConfigCommand, out: Output) -> Outcome {
     let choice = Choice::new(global)?;
     match command {
         ConfigCommand::Show => show(&choice, out),
-        ConfigCommand::Check => check(&choice, out).await,
+        ConfigCommand::Check => check(&choice, out),
     }
 }
 
 fn show(choice: &Choice, out: Output) -> Outcome {
     let file = choice.file.as_ref().map(|file| file.display().to_string());
     let used = choice.store()?;
+    let used = redact::store(&used);
     let mut text = format!("file:  {}", file.as_deref().unwrap_or("none"));
     let _ = write!(text, "\nstore: {used}");
     let mut stores = Map::new();
@@ -48,35 +48,25 @@ fn show(choice: &Choice, out: Output) -> Outcome {
     let json = json!({
         "file": file,
         "store": used,
-        "default_store": choice.config.default_store,
+        "default_store": choice.config.default_store.as_deref().map(redact::store),
         "stores": stores,
     });
     out.result(text, &json)?;
     Ok(Exit::Done)
 }
 
-/// Every store is tried, so that one mistake does not hide another.
-async fn check(choice: &Choice, out: Output) -> Outcome {
+/// Every store is looked at, so that one mistake does not hide another.
+fn check(choice: &Choice, out: Output) -> Outcome {
     let mut exit = Exit::Done;
     let mut lines = out.lines();
     for name in choice.config.stores.keys() {
-        let opened = choice.registry.open(&choice.config, name, OpenOptions::new()).await;
-        let (state, wrong) = match opened {
-            Ok(store) => {
-                store.close().await?;
-                ("good".to_owned(), None)
-            }
-            Err(error) if error.kind() == ErrorKind::NoStore => {
-                ("not created yet".to_owned(), None)
-            }
-            Err(error) if error.kind() == ErrorKind::Locked => ("in use".to_owned(), None),
-            Err(error) => (error.message().to_owned(), Some(error)),
-        };
+        let checked = choice.registry.check(&choice.config, name);
+        let state = checked.as_ref().map_or_else(|error| error.message(), |()| "good");
         lines.result(
             format_args!("{name}  {state}"),
-            &json!({ "store": name, "good": wrong.is_none(), "state": state }),
+            &json!({ "store": name, "good": checked.is_ok(), "state": state }),
         )?;
-        if let Some(error) = wrong {
+        if let Err(error) = checked {
             exit = Failure::from(error).exit();
         }
     }

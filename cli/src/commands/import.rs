@@ -161,7 +161,7 @@ impl Job {
     }
 
     async fn replace(&mut self, session: &Session) -> Outcome {
-        session.alone(self.args.exclusive)?;
+        session.alone(self.args.exclusive).await?;
         if session.namespace != NamespaceName::default() {
             // As everywhere, a misspelt name makes no namespace.
             session.namespace().await?;
@@ -207,7 +207,10 @@ impl Job {
                 // An error of this would hide why it came to it; the next opening tries again.
                 let left = staging.abandon().await.is_err();
                 if left {
-                    self.out.note("what was loaded is removed when the store is opened next");
+                    self.out.note(
+                        "what was loaded is removed when the store is opened next, or by the next \
+                         import or cleanup with --exclusive where others can write to it",
+                    );
                 }
                 match ended {
                     Err(failure) => Err(failure),
@@ -269,7 +272,11 @@ impl Job {
     }
 
     fn options(&self) -> ImportOptions {
-        ImportOptions::new().keep_going(self.goes_on()).with_stop(self.stop.clone())
+        ImportOptions::new()
+            .keep_going(self.goes_on())
+            // So that merging an input again whose import was interrupted goes on where it was.
+            .pass_over_equal(self.args.mode == Mode::Merge)
+            .with_stop(self.stop.clone())
     }
 
     fn total(&self) -> Total {
@@ -327,6 +334,7 @@ impl Job {
             "format": self.input.format,
             "namespace": session.namespace,
             "pins": report.stored,
+            "unchanged": report.unchanged,
             "read": report.read,
             "rejected": report.rejected,
             "let_through": report.let_through,
@@ -334,8 +342,12 @@ impl Job {
             "complete": matches!(report.end, ImportEnd::Complete),
             "durability": reached,
         });
+        let unchanged = match report.unchanged {
+            0 => String::new(),
+            pins => format!(", {pins} of which were there"),
+        };
         let text = format!(
-            "imported {} pins into '{}'; durability: {reached}",
+            "imported {} pins into '{}'{unchanged}; durability: {reached}",
             report.stored, session.namespace
         );
         self.out.result(text, &json)?;

@@ -4,13 +4,19 @@ pub(crate) mod backends;
 pub(crate) mod cleanup;
 pub(crate) mod completions;
 pub(crate) mod config;
+#[cfg(feature = "conformance")]
+pub(crate) mod conformance;
 pub(crate) mod count;
 pub(crate) mod digest;
+#[cfg(feature = "scylla")]
+pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod namespaces;
 pub(crate) mod pin;
+#[cfg(feature = "scylla")]
+pub(crate) mod schema;
 pub(crate) mod state;
 
 use pinstate_core::{Error, ErrorKind, Operation};
@@ -48,8 +54,14 @@ async fn dispatch(global: &Global, command: Command, out: Output) -> Outcome {
         Command::Namespaces(command) => namespaces::run(global, command, out).await,
         Command::Cleanup(args) => cleanup::run(global, args, out).await,
         Command::Health => health::run(global, out).await,
+        #[cfg(feature = "scylla")]
+        Command::Doctor => doctor::run(global, out).await,
+        #[cfg(feature = "scylla")]
+        Command::Schema(command) => schema::run(global, command, out).await,
+        #[cfg(feature = "conformance")]
+        Command::Conformance(args) => conformance::run(global, args, out).await,
         Command::Backends => backends::run(out),
-        Command::Config(command) => config::run(global, command, out).await,
+        Command::Config(command) => config::run(global, command, out),
         Command::Completions(args) => completions::run(&args),
     }
 }
