@@ -107,8 +107,8 @@ fn hangs(bug: Bug) -> bool {
 /// Threads are counted for the whole process: while one mutant leaks them nobody else counts.
 static THREADS: RwLock<()> = RwLock::new(());
 
-fn verdicts(bug: Bug, clauses: &[&str]) -> Vec<Verdict> {
-    let mut suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(1);
+fn verdicts(bug: Bug, clauses: &[&str], seed: u64) -> Vec<Verdict> {
+    let mut suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(seed);
     if hangs(bug) {
         suite = suite.hang(Duration::from_secs(1));
     }
@@ -124,31 +124,43 @@ fn verdicts(bug: Bug, clauses: &[&str]) -> Vec<Verdict> {
 }
 
 /// What failed, as `CLAUSE::case: message`.
-fn failures(bug: Bug, clauses: &[&str]) -> Vec<String> {
-    let failed = verdicts(bug, clauses).into_iter().filter_map(|verdict| match verdict.outcome {
-        Outcome::Failed(message) | Outcome::Hung { message, .. } => {
-            // The report names the clause, not only the assertion.
-            assert!(message.starts_with(&format!("{} (", verdict.clause.id)), "{message}");
-            assert!(message.contains("seed 1"), "{message}");
-            Some(format!("{}::{}: {message}", verdict.clause.id, verdict.case))
-        }
-        _ => None,
-    });
+fn failures(bug: Bug, clauses: &[&str], seed: u64) -> Vec<String> {
+    let failed =
+        verdicts(bug, clauses, seed).into_iter().filter_map(|verdict| match verdict.outcome {
+            Outcome::Failed(message) | Outcome::Hung { message, .. } => {
+                // The report names the clause, not only the assertion.
+                assert!(message.starts_with(&format!("{} (", verdict.clause.id)), "{message}");
+                assert!(message.contains(&format!("seed {seed}")), "{message}");
+                Some(format!("{}::{}: {message}", verdict.clause.id, verdict.case))
+            }
+            _ => None,
+        });
     failed.collect()
 }
+
+/// Seeds that are tried before a mutant counts as a survivor: a fault that is a race shows
+/// when two clients meet, and on a busy machine they may miss each other.
+const SEEDS: u64 = 3;
+/// How many of these tries may fail in all.
+const MISSED: usize = 3;
 
 #[test]
 fn every_mutant_is_killed_by_a_clause_that_is_there_for_it() {
     let known: Vec<&str> = pinstate_conformance::clauses().iter().map(|clause| clause.id).collect();
-    let mut survivors = Vec::new();
+    let (mut survivors, mut missed) = (Vec::new(), Vec::new());
     let mut killed: BTreeMap<String, Vec<Kill>> = BTreeMap::new();
     for (bug, clauses) in MUTANTS {
         assert!(clauses.iter().all(|clause| known.contains(clause)), "{bug:?}: {clauses:?}");
-        let failures = failures(*bug, clauses);
+        let mut failures = failures(*bug, clauses, 1);
+        for seed in 2..=SEEDS {
+            if failures.is_empty() {
+                missed.push(format!("{bug:?} with seed {}", seed - 1));
+                failures = self::failures(*bug, clauses, seed);
+            }
+        }
         match failures.first() {
             Some(first) => println!("{bug:?}: {}", first.get(..200).unwrap_or(first)),
-            None => survivors
-                .push(format!("{bug:?} survives {clauses:?}: {:?}", verdicts(*bug, clauses))),
+            None => survivors.push(format!("{bug:?} survives {clauses:?}")),
         }
         for clause in *clauses {
             if failures.iter().any(|failure| failure.starts_with(&format!("{clause}::"))) {
@@ -157,6 +169,8 @@ fn every_mutant_is_killed_by_a_clause_that_is_there_for_it() {
         }
     }
     assert!(survivors.is_empty(), "{survivors:#?}");
+    println!("needed another seed: {missed:?}");
+    assert!(missed.len() <= MISSED, "{missed:#?}");
     for (clause, mutant, does) in ELSEWHERE {
         let kill = Kill { mutant: (*mutant).to_owned(), does: (*does).to_owned() };
         killed.entry((*clause).to_owned()).or_default().push(kill);
@@ -224,14 +238,14 @@ fn odd_but_right_stores_pass() {
         Bug::OneAtATime,
         Bug::OftenUnavailable,
     ] {
-        let failures = failures(bug, &[]);
+        let failures = failures(bug, &[], 1);
         assert!(failures.is_empty(), "{bug:?}: {failures:#?}");
     }
 }
 
 #[test]
 fn a_store_without_a_power_runs_the_negative_case_and_says_what_it_skips() {
-    let verdicts = verdicts(Bug::Powerless, &["B2", "R4", "L11"]);
+    let verdicts = verdicts(Bug::Powerless, &["B2", "R4", "L11"], 1);
     let outcome = |case: &str| {
         verdicts.iter().find(|verdict| verdict.case == case).map(|verdict| &verdict.outcome)
     };
@@ -244,9 +258,9 @@ fn a_store_without_a_power_runs_the_negative_case_and_says_what_it_skips() {
 #[test]
 fn a_store_that_promises_less_is_asked_for_less() {
     let concurrent = ["X1", "X2", "X3", "X4", "Q3"];
-    let failures = failures(Bug::Lagging, &concurrent);
+    let failures = failures(Bug::Lagging, &concurrent, 1);
     assert!(failures.is_empty(), "{failures:#?}");
-    let verdicts = verdicts(Bug::Lagging, &["X1"]);
+    let verdicts = verdicts(Bug::Lagging, &["X1"], 1);
     let skipped = |verdict: &Verdict| matches!(verdict.outcome, Outcome::Skipped(_));
     assert!(!verdicts.is_empty() && verdicts.iter().all(skipped), "{verdicts:#?}");
 }

@@ -78,6 +78,16 @@ async fn lull(counter: &AtomicUsize) {
     }
 }
 
+/// Waits until somebody holds the other lock, or until nobody seems to want it.
+async fn taken(lock: &tokio::sync::Mutex<()>) {
+    let held = async {
+        while lock.try_lock().is_ok() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_millis(100), held).await;
+}
+
 impl Calls {
     fn new(bug: Bug) -> Self {
         Self {
@@ -155,13 +165,13 @@ impl Policy for Calls {
             Bug::TwoLocksTwoOrders => match call.operation {
                 Operation::Count => {
                     let _first = self.first.lock().await;
-                    pause(200).await;
+                    taken(&self.second).await;
                     let _second = self.second.lock().await;
                     attempt().await
                 }
                 Operation::Apply => {
                     let _second = self.second.lock().await;
-                    pause(200).await;
+                    taken(&self.first).await;
                     let _first = self.first.lock().await;
                     attempt().await
                 }
