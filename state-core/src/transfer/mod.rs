@@ -12,9 +12,11 @@ mod export;
 mod import;
 mod runs;
 mod source;
+mod stream;
 
 pub use export::{ExportEnd, ExportOptions, ExportReport, Skipped, export};
 pub use import::{ImportEnd, ImportOptions, ImportReport, check, import};
+pub use stream::Entries;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

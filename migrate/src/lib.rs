@@ -1,0 +1,21 @@
+//! Comparing the pinsets of any two stores and files.
+//!
+//! [`compare`] reads each side once and says exactly which pins are missing, extra or
+//! different, in memory that does not grow with the pinsets. It knows stores by the contract
+//! of `pinstate-core` alone, so any two that conform can be compared; a file in one of
+//! IPFS-Cluster's formats is a [`Pinset`] like them.
+//!
+//! Versions of records are not compared: two stores that hold the same pins are equal, however
+//! they came by them.
+
+mod compare;
+mod difference;
+mod pass;
+mod pinset;
+mod row;
+mod sketch;
+mod tally;
+
+pub use compare::{CompareOptions, Comparison, Level, Totals, compare};
+pub use difference::{Difference, FieldDifference, What};
+pub use pinset::{Found, OpenFile, PinFile, Pinset, Row, Rows, Side, StoredPins};
