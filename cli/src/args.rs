@@ -17,7 +17,7 @@ use crate::commands::conformance;
 #[cfg(feature = "scylla")]
 use crate::commands::schema;
 use crate::commands::{
-    cleanup, completions, config, count, digest, export, import, namespaces, pin, state,
+    cleanup, completions, config, count, digest, export, import, namespaces, pin, state, verify,
 };
 use crate::exit::Exit;
 use crate::output::Form;
@@ -90,6 +90,8 @@ pub(crate) enum Command {
     Count(count::CountArgs),
     /// Print a digest of the pinset, to compare it with another
     Digest(digest::DigestArgs),
+    Verify(verify::VerifyArgs),
+    Diff(verify::DiffArgs),
     /// List, create and drop namespaces
     #[command(subcommand)]
     Namespaces(namespaces::NamespacesCommand),

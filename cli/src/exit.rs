@@ -17,6 +17,8 @@ pub(crate) enum Exit {
     Usage = 2,
     /// Finished, but some records were rejected or cannot be read; each was reported.
     Rejected = 3,
+    /// Two pinsets that were compared are not the same.
+    Different = 4,
     /// Interrupted; the command can be repeated or resumed.
     Interrupted = 5,
 }
@@ -82,6 +84,16 @@ impl Failure {
             told.exit = exit;
         }
         self
+    }
+
+    /// The error behind it, for whoever passes it on as one.
+    pub(crate) fn into_error(self) -> Error {
+        match self {
+            Self::Error(told) => told.error,
+            Self::ClosedPipe => {
+                Error::new(ErrorKind::Io, Operation::Export, "whoever read the output went away")
+            }
+        }
     }
 
     /// The code to exit with.

@@ -224,8 +224,8 @@ impl Input {
                 let now = Stamp::of(file).map_err(|error| cannot("read", &self.name, error))?;
                 if now != *stamp {
                     return Err(refused(format!(
-                        "{} was changed while it was being read: import it again when nobody \
-                         writes to it",
+                        "{} was changed while it was being read: try again when nobody writes \
+                         to it",
                         self.name
                     )));
                 }

@@ -77,6 +77,29 @@ impl Progress {
     }
 }
 
+/// Shows how far something has come that has no known end.
+pub(crate) struct Meter(ProgressBar);
+
+impl Meter {
+    /// One with this name; seen where stderr is a terminal.
+    pub(crate) fn new(label: &'static str) -> Self {
+        let bar = if wanted() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        Self(bar.with_style(styled("{prefix} {spinner} {msg}, {elapsed}")).with_prefix(label))
+    }
+
+    /// Shows that so much is done.
+    pub(crate) fn show(&mut self, done: u64, what: &str) {
+        let rate = done as f64 / self.0.elapsed().as_secs_f64().max(0.001);
+        self.0.set_message(format!("{done} {what}, {rate:.0} {what}/s"));
+        self.0.tick();
+    }
+
+    /// Takes it away.
+    pub(crate) fn finish(self) {
+        self.0.finish_and_clear();
+    }
+}
+
 /// Whether somebody sees a progress bar.
 pub(crate) fn wanted() -> bool {
     io::stderr().is_terminal()

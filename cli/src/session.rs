@@ -221,7 +221,11 @@ impl Session {
 
     /// The namespace that the command line names.
     pub(crate) async fn namespace(&self) -> Outcome<Arc<dyn Namespace>> {
-        let name = &self.namespace;
+        self.namespace_of(&self.namespace).await
+    }
+
+    /// A namespace of the store.
+    pub(crate) async fn namespace_of(&self, name: &NamespaceName) -> Outcome<Arc<dyn Namespace>> {
         match self.store.open_namespace(name).await {
             Err(error) if error.kind() == ErrorKind::NoNamespace => {
                 if self.access == Access::Create && *name == NamespaceName::default() {

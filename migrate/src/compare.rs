@@ -171,7 +171,8 @@ pub async fn compare(
     let first = pass.run(&Arc::new(Wanted::All), first).await?;
     let [left, right] = first.totals;
     let differing = first.tally.differing();
-    let mut comparison = Comparison { buckets: Some(differing.len()), ..Comparison::of(left, right) };
+    let mut comparison =
+        Comparison { buckets: Some(differing.len()), ..Comparison::of(left, right) };
     if let Some(sketch) = first.sketch {
         let mut search = Search {
             pass: &pass,
@@ -202,15 +203,7 @@ pub async fn compare(
 
 impl Comparison {
     fn of(left: Totals, right: Totals) -> Self {
-        Self {
-            left,
-            right,
-            buckets: None,
-            differences: None,
-            cut: false,
-            settled: 0,
-            passes: 1,
-        }
+        Self { left, right, buckets: None, differences: None, cut: false, settled: 0, passes: 1 }
     }
 }
 
@@ -380,7 +373,7 @@ impl Search<'_> {
         self.pending.retain(|bucket| {
             let of = |side| -> Bucket { self.tally.bucket(side, *bucket) };
             of(Side::Left) != of(Side::Right)
-        } );
+        });
         self.pending.retain(|bucket| !group.contains(bucket));
         Ok(())
     }

@@ -93,10 +93,7 @@ fn fields(key: &Key, value: &Bytes) -> Option<BTreeMap<String, Value>> {
     Some(fields)
 }
 
-fn unlike(
-    left: &BTreeMap<String, Value>,
-    right: &BTreeMap<String, Value>,
-) -> Vec<FieldDifference> {
+fn unlike(left: &BTreeMap<String, Value>, right: &BTreeMap<String, Value>) -> Vec<FieldDifference> {
     let names = left.keys().chain(right.keys().filter(|name| !left.contains_key(*name)));
     let mut names: Vec<_> = names.filter(|name| left.get(*name) != right.get(*name)).collect();
     names.sort();

@@ -5,6 +5,8 @@
 //! of `pinstate-core` alone, so any two that conform can be compared; a file in one of
 //! IPFS-Cluster's formats is a [`Pinset`] like them.
 //!
+//! [`repair`] then makes the second like the first, key by key.
+//!
 //! Versions of records are not compared: two stores that hold the same pins are equal, however
 //! they came by them.
 
@@ -12,6 +14,7 @@ mod compare;
 mod difference;
 mod pass;
 mod pinset;
+mod repair;
 mod row;
 mod sketch;
 mod tally;
@@ -19,3 +22,4 @@ mod tally;
 pub use compare::{CompareOptions, Comparison, Level, Totals, compare};
 pub use difference::{Difference, FieldDifference, What};
 pub use pinset::{Found, OpenFile, PinFile, Pinset, Row, Rows, Side, StoredPins};
+pub use repair::{Backup, Repaired, repair};

@@ -79,16 +79,18 @@ impl Pass {
             self.read.fetch_add(rows.len() as u64, Ordering::Relaxed);
             let hashed: Vec<(Row, Hashed)> = rows
                 .into_iter()
-                .filter_map(|row| match wanted {
-                    Wanted::All => Some(self.hasher.hash(row.key.as_bytes(), &row.value)),
-                    Wanted::Buckets(_) => {
-                        let bucket = self.hasher.bucket(row.key.as_bytes());
-                        wanted
-                            .has(bucket)
-                            .then(|| self.hasher.hash(row.key.as_bytes(), &row.value))
+                .filter_map(|row| {
+                    match wanted {
+                        Wanted::All => Some(self.hasher.hash(row.key.as_bytes(), &row.value)),
+                        Wanted::Buckets(_) => {
+                            let bucket = self.hasher.bucket(row.key.as_bytes());
+                            wanted
+                                .has(bucket)
+                                .then(|| self.hasher.hash(row.key.as_bytes(), &row.value))
+                        }
                     }
-                }
-                .map(|hashed| (row, hashed)))
+                    .map(|hashed| (row, hashed))
+                })
                 .collect();
             sink.lock().take(side, &hashed);
         }
@@ -132,8 +134,10 @@ impl AbortOnDrop {
     async fn ended(mut self) -> Result<()> {
         match (&mut self.0).await {
             Ok(ended) => ended,
-            Err(error) => Err(Error::new(ErrorKind::Internal, Operation::Scan, "a task died")
-                .with_source(error)),
+            Err(error) => {
+                Err(Error::new(ErrorKind::Internal, Operation::Scan, "a task died")
+                    .with_source(error))
+            }
         }
     }
 }

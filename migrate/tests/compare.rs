@@ -20,12 +20,15 @@ use pinstate_migrate::{
 };
 use proptest::prelude::*;
 
+/// Keys and values.
+type Pairs = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Records in parts, as somebody else's pinset might give them.
 #[derive(Clone, Debug, Default)]
 struct Listed {
-    rows: Vec<(Vec<u8>, Vec<u8>)>,
+    rows: Pairs,
     /// The reading after which rows change, and what is then there.
-    changes: Option<(u32, Vec<(Vec<u8>, Vec<u8>)>)>,
+    changes: Option<(u32, Pairs)>,
     /// Rows after which reading fails.
     fails_after: Option<usize>,
     repeats: bool,
@@ -33,7 +36,7 @@ struct Listed {
 }
 
 impl Listed {
-    fn new(rows: Vec<(Vec<u8>, Vec<u8>)>) -> Self {
+    fn new(rows: Pairs) -> Self {
         Self { rows, ..Self::default() }
     }
 
@@ -204,8 +207,7 @@ async fn a_side_that_is_empty_misses_everything() {
 async fn a_list_that_is_cut_says_so() {
     let mut options = raw(Level::List);
     options.most = 10;
-    let comparison =
-        run(numbered(1_000, |_| Some(1)), Listed::default(), &options).await.unwrap();
+    let comparison = run(numbered(1_000, |_| Some(1)), Listed::default(), &options).await.unwrap();
     assert_eq!(listed(&comparison).len(), 10);
     assert!(comparison.cut && !comparison.is_equal());
 }
@@ -215,8 +217,7 @@ async fn a_row_that_is_twice_on_one_side_is_a_difference() {
     let row = |value: u8| (b"key".to_vec(), vec![value]);
     for twice in [vec![row(1), row(1)], vec![row(1), row(2)], vec![row(2), row(1)]] {
         let left = Listed { repeats: true, ..Listed::new(twice) };
-        let comparison =
-            run(left, Listed::new(vec![row(1)]), &raw(Level::List)).await.unwrap();
+        let comparison = run(left, Listed::new(vec![row(1)]), &raw(Level::List)).await.unwrap();
         assert_eq!(listed(&comparison), [(b"key".to_vec(), What::Different)]);
     }
 }

@@ -18,6 +18,7 @@ pub(crate) mod pin;
 #[cfg(feature = "scylla")]
 pub(crate) mod schema;
 pub(crate) mod state;
+pub(crate) mod verify;
 
 use pinstate_core::{Error, ErrorKind, Operation};
 
@@ -51,6 +52,8 @@ async fn dispatch(global: &Global, command: Command, out: Output) -> Outcome {
         Command::State(command) => state::run(global, command, out).await,
         Command::Count(args) => count::run(global, args, out).await,
         Command::Digest(args) => digest::run(global, args, out).await,
+        Command::Verify(args) => verify::verify(global, args, out).await,
+        Command::Diff(args) => verify::diff(global, args, out).await,
         Command::Namespaces(command) => namespaces::run(global, command, out).await,
         Command::Cleanup(args) => cleanup::run(global, args, out).await,
         Command::Health => health::run(global, out).await,
