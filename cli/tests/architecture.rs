@@ -11,6 +11,7 @@ use serde_json::Value;
 /// The contract, the one package that every other one may depend on.
 const CORE: &str = "pinstate-core";
 const CONFORMANCE: &str = "pinstate-conformance";
+const MIGRATE: &str = "pinstate-migrate";
 /// The binary, the one package that names backends.
 const BINARY: &str = "pinstate";
 
@@ -78,7 +79,7 @@ fn packages() -> BTreeMap<String, Package> {
             (name, Package { folder, dependencies, manifest })
         })
         .collect();
-    for name in [CORE, CONFORMANCE, BINARY, TESTBED] {
+    for name in [CORE, CONFORMANCE, MIGRATE, BINARY, TESTBED] {
         assert!(packages.contains_key(name), "the package {name} is gone");
     }
     assert!(packages.values().filter(|package| package.is_backend()).count() >= 2);
@@ -100,10 +101,10 @@ fn the_contract_knows_nobody_and_no_engine() {
 }
 
 #[test]
-fn backends_and_the_conformance_suite_know_the_contract_alone() {
+fn backends_the_conformance_suite_and_migration_know_the_contract_alone() {
     let packages = packages();
     for (name, package) in &packages {
-        if package.is_backend() || name == CONFORMANCE {
+        if package.is_backend() || [CONFORMANCE, MIGRATE].contains(&name.as_str()) {
             assert_eq!(inner(&packages, name), [CORE], "{name}");
         }
     }

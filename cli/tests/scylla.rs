@@ -48,7 +48,15 @@ fn the_binary_does_on_a_cluster_what_it_does_elsewhere() {
     // Merge keeps what is there, replace does not, and wants to be told that it may.
     let file = here.place.write("more.ndjson", lines(0, 300, "more"));
     here.run(&["import", "--mode", "merge", &file]).good();
+    // Only the sides of a comparison are named, the store of the command line is neither.
+    let other = here.place.sled();
+    here.run(&["verify", example, &other]).good();
+    let compared = here.run(&["verify", &other, &here.store]).exits(4).json();
+    let extra = compared.iter().filter(|line| line["difference"] == "extra");
+    assert_eq!((extra.count(), compared.len()), (300, 301));
     assert_eq!(here.count(), here.place.count() + 300);
+    here.run(&["verify", &here.store, &other, "--repair"]).good();
+    assert_eq!(digest(here.run(&["digest"])), digest(here.place.run(&["digest"])));
     here.run(&["import", "--mode", "replace", &file]).fails_with(2, "--exclusive");
     here.run(&["import", "--mode", "replace", "--exclusive", &file]).good();
     assert_eq!(here.pinset(), sorted(&lines(0, 300, "more")));
