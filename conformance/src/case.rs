@@ -20,6 +20,7 @@ use crate::disk::Disk;
 use crate::evidence::Desk;
 use crate::kill::{opened, opened_existing};
 use crate::marks::Marks;
+use crate::meter::Meter;
 use crate::plug::Site;
 use crate::session::Session;
 use crate::watch::Calls;
@@ -188,6 +189,16 @@ impl Cx {
                 "needs a disk that can lose power: this program gives the suite none",
             )),
         }
+    }
+
+    /// What tells how much memory the process holds.
+    pub(crate) fn meter(&self) -> Checked<Meter> {
+        self.session.meter().ok_or_else(|| {
+            Violation::not_here(
+                "needs to know how much memory the process holds: this program gives the suite no \
+                 'Meter'",
+            )
+        })
     }
 
     /// A store under the layers of the leg, and under watch.

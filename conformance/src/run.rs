@@ -28,7 +28,7 @@ pub(crate) struct Run {
     /// There until the run is dropped.
     runtime: Option<Runtime>,
     session: Arc<Session>,
-    /// Held for reading by every case, and for writing by one that must run alone.
+    /// Shared by the legs of a suite, which run side by side in one process.
     quiet: Arc<RwLock<()>>,
     hang: Duration,
     keep: Keep,
@@ -55,6 +55,7 @@ impl Drop for Run {
 impl Run {
     pub(crate) fn new(
         session: Session,
+        quiet: Arc<RwLock<()>>,
         (hang, keep): (Duration, Keep),
         stop: StopFlag,
     ) -> io::Result<Self> {
@@ -63,14 +64,7 @@ impl Run {
             .thread_name("conformance")
             .enable_all()
             .build()?;
-        Ok(Self {
-            runtime: Some(runtime),
-            session: Arc::new(session),
-            quiet: Arc::default(),
-            hang,
-            keep,
-            stop,
-        })
+        Ok(Self { runtime: Some(runtime), session: Arc::new(session), quiet, hang, keep, stop })
     }
 
     pub(crate) fn leg(&self) -> &'static str {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use pinstate_core::Store;
 use pinstate_core::transfer::StopFlag;
+use tokio::sync::RwLock;
 
 use crate::clause::{Case, Clause, Declared};
 use crate::clauses;
@@ -19,12 +20,13 @@ use crate::disk::Disks;
 use crate::evidence::Keep;
 use crate::kill::is_child;
 use crate::marks::Missed;
+use crate::meter::Meter;
 use crate::plug::{Leg, Plug};
 use crate::profile::{Profile, UnknownProfile};
 use crate::report::{Facts, Report, Setup};
 use crate::run::{Ran, Run};
 use crate::safety;
-use crate::session::Session;
+use crate::session::{Session, Tools};
 use crate::verdict::{Outcome, Verdict};
 use crate::waive::{self, Waiver};
 
@@ -50,7 +52,9 @@ pub struct Suite {
     waivers: Vec<Waiver>,
     keep: Keep,
     alone: bool,
-    disks: Option<Arc<dyn Disks>>,
+    tools: Tools,
+    /// Held for reading by every case, and for writing by one that must run alone.
+    quiet: Arc<RwLock<()>>,
     only: Vec<String>,
     stop: StopFlag,
 }
@@ -84,7 +88,8 @@ impl Suite {
             waivers: Vec::new(),
             keep: Keep::Failing,
             alone: false,
-            disks: None,
+            tools: Tools::default(),
+            quiet: Arc::default(),
             only: Vec::new(),
             stop: StopFlag::new(),
         }
@@ -154,7 +159,15 @@ impl Suite {
     /// need one are skipped.
     #[must_use]
     pub fn disks(mut self, disks: impl Disks) -> Self {
-        self.disks = Some(Arc::new(disks));
+        self.tools.disks = Some(Arc::new(disks));
+        self
+    }
+
+    /// Tells the suite how much memory the process holds. Without it the cases that measure
+    /// that are skipped.
+    #[must_use]
+    pub fn memory(mut self, meter: Meter) -> Self {
+        self.tools.meter = Some(meter);
         self
     }
 
@@ -240,9 +253,9 @@ impl Suite {
         let profile = self.profile.clone();
         let profile =
             profile.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let (plug, disks) = (Arc::clone(&self.plug), self.disks.clone());
-        let session = Session::new(plug, leg.clone(), profile, disks);
-        Run::new(session, (self.hang, keep), self.stop.clone())
+        let plug = Arc::clone(&self.plug);
+        let session = Session::new(plug, leg.clone(), profile, self.tools.clone());
+        Run::new(session, Arc::clone(&self.quiet), (self.hang, keep), self.stop.clone())
     }
 
     /// Whether a soak that began then has time for another round.

@@ -15,6 +15,7 @@ mod expiry;
 mod health;
 mod idempotence;
 mod list;
+mod memory;
 mod pins;
 mod power;
 mod pressure;
