@@ -1,7 +1,7 @@
 //! What a case works with: namespaces of its own, versions, a seeded generator.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -181,6 +181,16 @@ impl Cx {
         })
     }
 
+    /// A store of the case's own that keeps its files in this folder.
+    pub(crate) fn own_in(&self, folder: &Path) -> Checked<Own> {
+        Ok(Own { site: self.site_in(folder)?, cx: self.clone() })
+    }
+
+    /// Folders of stores that released versions have written.
+    pub(crate) fn fixtures(&self) -> Vec<PathBuf> {
+        self.session.plug().fixtures()
+    }
+
     /// A disk that loses power.
     pub(crate) fn disk(&self) -> Checked<Box<dyn Disk>> {
         match self.session.disks() {
@@ -276,6 +286,11 @@ impl Own {
                  'open_existing'",
             )),
         }
+    }
+
+    /// Makes the format of the closed store one version newer.
+    pub(crate) async fn make_newer(&self) -> Option<pinstate_core::Result<()>> {
+        self.site.make_newer().await
     }
 
     /// Opens the store and makes a namespace in it.

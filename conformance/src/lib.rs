@@ -111,7 +111,7 @@
 //! random; `clauses/` the clauses, a group a file; `profile.rs` how much they do; `suite.rs`
 //! the suite as a value; `run.rs` one leg under way, `session.rs` the store of a leg, `kill/`
 //! child processes that are killed, `disk.rs` disks that lose power, `meter.rs` what memory the
-//! process holds, `watch.rs` the calls that are pending;
+//! process holds, `files.rs` the files of a store, `fixture.rs` stores of earlier releases, `watch.rs` the calls that are pending;
 //! `verdict.rs` and `waive.rs` what becomes of a case; `safety/` stores that are somebody's;
 //! `report/` the reports; `evidence.rs` what a failure has to show; `marks.rs` what a run must
 //! have met.
@@ -123,6 +123,8 @@ mod clauses;
 mod clients;
 mod disk;
 mod evidence;
+mod files;
+mod fixture;
 mod gate;
 pub mod history;
 mod kill;

@@ -6,6 +6,7 @@ mod program;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +19,7 @@ use crate::clause::{Case, Clause, Declared};
 use crate::clauses;
 use crate::disk::Disks;
 use crate::evidence::Keep;
+use crate::fixture;
 use crate::kill::is_child;
 use crate::marks::Missed;
 use crate::meter::Meter;
@@ -37,6 +39,8 @@ const HANG: Duration = Duration::from_secs(120);
 const SEED: &str = "PINSTATE_CONFORMANCE_SEED";
 /// The variable that names a folder for the reports of a test program.
 const REPORT: &str = "PINSTATE_CONFORMANCE_REPORT";
+/// The variable that names a folder for a store of the present format.
+const FIXTURE: &str = "PINSTATE_CONFORMANCE_FIXTURE";
 /// The variable that says how much is done.
 const PROFILE: &str = "PINSTATE_CONFORMANCE_PROFILE";
 
@@ -242,6 +246,15 @@ impl Suite {
         let part = !only.is_empty() || self.stop.is_set();
         let weak = if part { Vec::new() } else { weak.into_values().flatten().collect() };
         Ok(Report::new(self.setup(facts, begun, clock.elapsed(), (only, weak)), verdicts))
+    }
+
+    /// Writes a store of the present format into a folder, which must not be there, for
+    /// [`Plug::fixtures`] of later versions.
+    ///
+    /// # Errors
+    /// Of the file system and of the store, and where the plug keeps none in folders.
+    pub fn fixture(&self, folder: &Path) -> io::Result<()> {
+        fixture::write(&*self.plug, folder)
     }
 
     fn run(&self, leg: &Leg, keep: Keep) -> io::Result<Run> {

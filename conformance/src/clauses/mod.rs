@@ -23,6 +23,7 @@ mod replace;
 mod resources;
 mod sizes;
 mod transfer;
+mod upgrade;
 
 use crate::clause::Declared;
 
@@ -52,6 +53,7 @@ pub(crate) fn all() -> Vec<&'static Declared> {
         pins::CLAUSES,
         expiry::CLAUSES,
         transfer::CLAUSES,
+        upgrade::CLAUSES,
         crate::safety::CLAUSES,
     ]
     .into_iter()
