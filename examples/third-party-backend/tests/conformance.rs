@@ -1,7 +1,6 @@
 use pinstate_conformance::{Meter, Plug, Site, Suite};
 use pinstate_core::{Operation, Result, Store};
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
-
 #[global_allocator]
 static HEAP: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 struct Log;
