@@ -170,6 +170,16 @@ impl Run {
         if self.stop.is_set() {
             return None;
         }
+        // Held here, and not by the case: waiting is no part of its time, and one that hangs
+        // does not keep others out for good.
+        let quiet = Arc::clone(&self.quiet);
+        let _quiet = self.block_on(async move {
+            if case.alone {
+                Either::Left(quiet.write_owned().await)
+            } else {
+                Either::Right(quiet.read_owned().await)
+            }
+        })?;
         let began = Instant::now();
         let (answer, answered) = mpsc::channel();
         let calls = Calls::default();
@@ -185,7 +195,6 @@ impl Run {
         );
         let work = run_case(
             Arc::clone(&self.session),
-            Arc::clone(&self.quiet),
             self.stop.clone(),
             (clause, case, seed),
             (calls.clone(), desk.clone()),
@@ -238,17 +247,10 @@ enum Ended {
 /// Runs a case, or what stands in its place, and cleans up after it.
 async fn run_case(
     session: Arc<Session>,
-    quiet: Arc<RwLock<()>>,
     stop: StopFlag,
     (clause, case, seed): (&'static Clause, &'static Case, u64),
     (calls, desk): (Calls, Desk),
 ) -> Ended {
-    let (_beside, _alone);
-    if case.alone {
-        _alone = quiet.write().await;
-    } else {
-        _beside = quiet.read().await;
-    }
     let cx = match stopped_or(&stop, Cx::new(Arc::clone(&session), calls, desk, seed)).await {
         None => return Ended::Stopped,
         Some(Ok(cx)) => cx,
