@@ -35,7 +35,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use peak_alloc::PeakAlloc;
-use pinstate_conformance::history::{Part, Promise, Saved, saved};
+use pinstate_conformance::history::{Observed, Part, Promise, Saved, saved};
 use pinstate_conformance::report::{CaseReport, Kill, kills, unproven};
 use pinstate_conformance::{Keep, Leg, Meter, Outcome, Plug, Report, Site, Suite, Verdict};
 use pinstate_core::{Error, ErrorKind, Operation, Result, Store};
@@ -293,6 +293,25 @@ fn a_store_that_promises_less_is_asked_for_less() {
     let verdicts = verdicts(Bug::Lagging, &["X1"], 1);
     let skipped = |verdict: &Verdict| matches!(verdict.outcome, Outcome::Skipped(_));
     assert!(!verdicts.is_empty() && verdicts.iter().all(skipped), "{verdicts:#?}");
+}
+
+/// What a run shows is a fact of its report, whatever the store declares.
+#[test]
+fn what_histories_showed_is_measured() {
+    let shown = |bug, clauses: &[&str]| {
+        let measured = report(bug, clauses, Keep::Failing).measured.expect("there are histories");
+        (measured.shown, measured.histories > 0)
+    };
+    assert_eq!(shown(Bug::ByVersion, &["X1", "X3"]), (Observed::Linearizable, true));
+    let (lagging, _) = shown(Bug::Lagging, &["X3"]);
+    assert!(lagging < Observed::Linearizable && lagging >= Observed::ReadYourWrites, "{lagging}");
+    let (lost, _) = shown(Bug::ReadsLag, &["X3"]);
+    assert!(lost < Observed::ReadYourWrites, "{lost}");
+    let report = report(Bug::Lagging, &["X3"], Keep::Failing);
+    let text = report.measured.unwrap().to_string();
+    assert!(pinstate_conformance::report::html(&[&report]).contains(&text), "{text}");
+    let again = Report::from_json(&report.to_json().unwrap()).unwrap();
+    assert_eq!(again.measured, report.measured);
 }
 
 fn report(bug: Bug, clauses: &[&str], keep: Keep) -> Report {
