@@ -4,9 +4,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pinstate_conformance::{Plug, Site, Suite};
+use peak_alloc::PeakAlloc;
+use pinstate_conformance::{Meter, Plug, Site, Suite};
 use pinstate_core::{Result, Store};
 use pinstate_memory::{MemoryConfig, MemoryStore};
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 struct Memory;
 
@@ -29,5 +33,6 @@ impl Site for Memory {
 }
 
 fn main() -> ExitCode {
-    Suite::new(Memory).main()
+    let meter = Meter::new(|| ALLOCATOR.reset_peak_usage(), || ALLOCATOR.peak_usage());
+    Suite::new(Memory).memory(meter).main()
 }

@@ -6,12 +6,17 @@ mod plug;
 use std::process::ExitCode;
 
 use lossyfs::LossyDisks;
-use pinstate_conformance::Suite;
+use peak_alloc::PeakAlloc;
+use pinstate_conformance::{Meter, Suite};
 use pinstate_sled::Safety;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
 
 fn main() -> ExitCode {
     // Without the attribute that would make every write durable, so that the barriers are
     // what is tested.
     let disks = LossyDisks::without_attributes();
-    Suite::new(plug::Sled(Safety::Power)).disks(disks).main()
+    let meter = Meter::new(|| ALLOCATOR.reset_peak_usage(), || ALLOCATOR.peak_usage());
+    Suite::new(plug::Sled(Safety::Power)).disks(disks).memory(meter).main()
 }

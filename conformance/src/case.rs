@@ -1,7 +1,7 @@
 //! What a case works with: namespaces of its own, versions, a seeded generator.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -20,6 +20,7 @@ use crate::disk::Disk;
 use crate::evidence::Desk;
 use crate::kill::{opened, opened_existing};
 use crate::marks::Marks;
+use crate::meter::Meter;
 use crate::plug::Site;
 use crate::session::Session;
 use crate::watch::Calls;
@@ -180,6 +181,16 @@ impl Cx {
         })
     }
 
+    /// A store of the case's own that keeps its files in this folder.
+    pub(crate) fn own_in(&self, folder: &Path) -> Checked<Own> {
+        Ok(Own { site: self.site_in(folder)?, cx: self.clone() })
+    }
+
+    /// Folders of stores that released versions have written.
+    pub(crate) fn fixtures(&self) -> Vec<PathBuf> {
+        self.session.plug().fixtures()
+    }
+
     /// A disk that loses power.
     pub(crate) fn disk(&self) -> Checked<Box<dyn Disk>> {
         match self.session.disks() {
@@ -188,6 +199,16 @@ impl Cx {
                 "needs a disk that can lose power: this program gives the suite none",
             )),
         }
+    }
+
+    /// What tells how much memory the process holds.
+    pub(crate) fn meter(&self) -> Checked<Meter> {
+        self.session.meter().ok_or_else(|| {
+            Violation::not_here(
+                "needs to know how much memory the process holds: this program gives the suite no \
+                 'Meter'",
+            )
+        })
     }
 
     /// A store under the layers of the leg, and under watch.
@@ -265,6 +286,11 @@ impl Own {
                  'open_existing'",
             )),
         }
+    }
+
+    /// Makes the format of the closed store one version newer.
+    pub(crate) async fn make_newer(&self) -> Option<pinstate_core::Result<()>> {
+        self.site.make_newer().await
     }
 
     /// Opens the store and makes a namespace in it.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use pinstate_core::{Error, ErrorKind};
+use pinstate_core::{Error, ErrorKind, Operation};
 
 /// What a case found to break its clause.
 #[derive(Clone, Debug)]
@@ -50,6 +50,13 @@ impl Violation {
     #[track_caller]
     pub(crate) fn harness(what: &str, error: &Error) -> Self {
         Self { sort: Sort::Harness, ..Self::new(format!("{what}: {error}")) }
+    }
+
+    /// The files of a store cannot be read or written, which is not the store's doing.
+    #[track_caller]
+    pub(crate) fn files(what: &str, error: &std::io::Error) -> Self {
+        let error = Error::new(ErrorKind::Io, Operation::Open, error.to_string());
+        Self::harness(what, &error)
     }
 
     /// The case cannot run here, for this reason.

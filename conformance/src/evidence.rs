@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::history::{History, Origin, Promise, Saved, Timeline};
+use crate::history::{History, Observed, Origin, Promise, Saved, Timeline};
 
 /// Which histories a run keeps for its report.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -26,6 +26,8 @@ pub struct Evidence {
     pub timeline: Option<Timeline>,
     /// The histories that were judged and kept.
     pub histories: Vec<Saved>,
+    /// What each history showed, kept or not.
+    pub observed: Vec<Observed>,
 }
 
 /// Where a case puts its evidence.
@@ -44,6 +46,11 @@ impl Desk {
     /// Judges a history, and keeps it where that is asked for; gives what is wrong with it.
     pub(crate) fn judge(&self, history: &History, promise: Promise) -> Result<(), String> {
         let judged = promise.judge(history);
+        let observed = match (&judged, &promise) {
+            (Ok(()), Promise::Linearizable) => Observed::Linearizable,
+            _ => Observed::of(history, &promise),
+        };
+        self.lock().observed.push(observed);
         if judged.is_err() || self.keep == Keep::Every {
             let mut evidence = self.lock();
             if let Err(broken) = &judged {

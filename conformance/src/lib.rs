@@ -110,8 +110,8 @@
 //! at the same time, and whether it is linearizable; `clients.rs` clients that do so at
 //! random; `clauses/` the clauses, a group a file; `profile.rs` how much they do; `suite.rs`
 //! the suite as a value; `run.rs` one leg under way, `session.rs` the store of a leg, `kill/`
-//! child processes that are killed, `disk.rs` disks that lose power, `watch.rs` the calls that
-//! are pending;
+//! child processes that are killed, `disk.rs` disks that lose power, `meter.rs` what memory the
+//! process holds, `files.rs` the files of a store, `fixture.rs` stores of earlier releases, `watch.rs` the calls that are pending;
 //! `verdict.rs` and `waive.rs` what becomes of a case; `safety/` stores that are somebody's;
 //! `report/` the reports; `evidence.rs` what a failure has to show; `marks.rs` what a run must
 //! have met.
@@ -123,10 +123,13 @@ mod clauses;
 mod clients;
 mod disk;
 mod evidence;
+mod files;
+mod fixture;
 mod gate;
 pub mod history;
 mod kill;
 mod marks;
+mod meter;
 mod model;
 mod plug;
 mod profile;
@@ -144,6 +147,7 @@ pub use clause::Clause;
 pub use disk::{Disk, Disks, Fault, Look, Loss, Platter};
 pub use evidence::{Evidence, Keep};
 pub use kill::Child;
+pub use meter::Meter;
 pub use plug::{About, Leg, Plug, Site};
 pub use profile::{Profile, UnknownProfile};
 pub use report::Report;

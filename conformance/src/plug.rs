@@ -1,7 +1,7 @@
 //! What a backend brings to be tested.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -46,6 +46,14 @@ pub trait Plug: Send + Sync + 'static {
     fn site_in(&self, folder: &Path) -> Option<Box<dyn Site>> {
         let _ = folder;
         None
+    }
+
+    /// The folders of stores that released versions have written, one for each version of the
+    /// format; they are copied, and opened with [`site_in`](Self::site_in). A test program
+    /// makes one of the present format in the folder that `PINSTATE_CONFORMANCE_FIXTURE`
+    /// names. Without any the cases about them are skipped.
+    fn fixtures(&self) -> Vec<PathBuf> {
+        Vec::new()
     }
 
     /// What a report says of the backend beside its name.
@@ -93,6 +101,16 @@ pub trait Site: Send + Sync {
     /// Opens the store of this site only if it is there; `None` where the backend has no way
     /// to ask for that, and cases about it are skipped.
     async fn open_existing(&self) -> Option<Result<Arc<dyn Store>>> {
+        None
+    }
+
+    /// Makes the format of this site's store, which is closed, one version newer than the one
+    /// that it has, as a later release of the backend would mark it; `None` where there is no
+    /// way to do that, and the cases about it are skipped.
+    ///
+    /// # Errors
+    /// What kept it from being done.
+    async fn make_newer(&self) -> Option<Result<()>> {
         None
     }
 }

@@ -28,7 +28,7 @@ pub(crate) struct Run {
     /// There until the run is dropped.
     runtime: Option<Runtime>,
     session: Arc<Session>,
-    /// Held for reading by every case, and for writing by one that must run alone.
+    /// Shared by the legs of a suite, which run side by side in one process.
     quiet: Arc<RwLock<()>>,
     hang: Duration,
     keep: Keep,
@@ -55,6 +55,7 @@ impl Drop for Run {
 impl Run {
     pub(crate) fn new(
         session: Session,
+        quiet: Arc<RwLock<()>>,
         (hang, keep): (Duration, Keep),
         stop: StopFlag,
     ) -> io::Result<Self> {
@@ -63,14 +64,7 @@ impl Run {
             .thread_name("conformance")
             .enable_all()
             .build()?;
-        Ok(Self {
-            runtime: Some(runtime),
-            session: Arc::new(session),
-            quiet: Arc::default(),
-            hang,
-            keep,
-            stop,
-        })
+        Ok(Self { runtime: Some(runtime), session: Arc::new(session), quiet, hang, keep, stop })
     }
 
     pub(crate) fn leg(&self) -> &'static str {
@@ -176,6 +170,16 @@ impl Run {
         if self.stop.is_set() {
             return None;
         }
+        // Held here, and not by the case: waiting is no part of its time, and one that hangs
+        // does not keep others out for good.
+        let quiet = Arc::clone(&self.quiet);
+        let _quiet = self.block_on(async move {
+            if case.alone {
+                Either::Left(quiet.write_owned().await)
+            } else {
+                Either::Right(quiet.read_owned().await)
+            }
+        })?;
         let began = Instant::now();
         let (answer, answered) = mpsc::channel();
         let calls = Calls::default();
@@ -191,7 +195,6 @@ impl Run {
         );
         let work = run_case(
             Arc::clone(&self.session),
-            Arc::clone(&self.quiet),
             self.stop.clone(),
             (clause, case, seed),
             (calls.clone(), desk.clone()),
@@ -244,17 +247,10 @@ enum Ended {
 /// Runs a case, or what stands in its place, and cleans up after it.
 async fn run_case(
     session: Arc<Session>,
-    quiet: Arc<RwLock<()>>,
     stop: StopFlag,
     (clause, case, seed): (&'static Clause, &'static Case, u64),
     (calls, desk): (Calls, Desk),
 ) -> Ended {
-    let (_beside, _alone);
-    if case.alone {
-        _alone = quiet.write().await;
-    } else {
-        _beside = quiet.read().await;
-    }
     let cx = match stopped_or(&stop, Cx::new(Arc::clone(&session), calls, desk, seed)).await {
         None => return Ended::Stopped,
         Some(Ok(cx)) => cx,

@@ -11,15 +11,23 @@ use crate::check::{Checked, Violation};
 use crate::disk::Disks;
 use crate::kill::opened;
 use crate::marks::Marks;
+use crate::meter::Meter;
 use crate::plug::{Leg, Plug, Site};
 use crate::profile::Profile;
 use crate::safety::{self, Guard, Neighbours};
+
+/// What a program lends to the suite, where it can.
+#[derive(Clone, Default)]
+pub(crate) struct Tools {
+    pub(crate) disks: Option<Arc<dyn Disks>>,
+    pub(crate) meter: Option<Meter>,
+}
 
 /// What all cases of one leg share: one store, and what no two cases may have in common.
 pub(crate) struct Session {
     plug: Arc<dyn Plug>,
     leg: Leg,
-    disks: Option<Arc<dyn Disks>>,
+    tools: Tools,
     profile: Profile,
     marks: Marks,
     shared: Mutex<Shared>,
@@ -60,17 +68,12 @@ struct Standing {
 }
 
 impl Session {
-    pub(crate) fn new(
-        plug: Arc<dyn Plug>,
-        leg: Leg,
-        profile: Profile,
-        disks: Option<Arc<dyn Disks>>,
-    ) -> Self {
+    pub(crate) fn new(plug: Arc<dyn Plug>, leg: Leg, profile: Profile, tools: Tools) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             plug,
             leg,
-            disks,
+            tools,
             profile,
             marks: Marks::default(),
             shared: Mutex::default(),
@@ -187,7 +190,12 @@ impl Session {
 
     /// Where disks that lose power come from.
     pub(crate) fn disks(&self) -> Option<&dyn Disks> {
-        self.disks.as_deref()
+        self.tools.disks.as_deref()
+    }
+
+    /// What tells how much memory the process holds.
+    pub(crate) fn meter(&self) -> Option<Meter> {
+        self.tools.meter
     }
 
     /// A store under the layers of the leg.

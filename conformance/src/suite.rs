@@ -6,25 +6,29 @@ mod program;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use pinstate_core::Store;
 use pinstate_core::transfer::StopFlag;
+use tokio::sync::RwLock;
 
 use crate::clause::{Case, Clause, Declared};
 use crate::clauses;
 use crate::disk::Disks;
 use crate::evidence::Keep;
+use crate::fixture;
 use crate::kill::is_child;
 use crate::marks::Missed;
+use crate::meter::Meter;
 use crate::plug::{Leg, Plug};
 use crate::profile::{Profile, UnknownProfile};
 use crate::report::{Facts, Report, Setup};
 use crate::run::{Ran, Run};
 use crate::safety;
-use crate::session::Session;
+use crate::session::{Session, Tools};
 use crate::verdict::{Outcome, Verdict};
 use crate::waive::{self, Waiver};
 
@@ -35,6 +39,8 @@ const HANG: Duration = Duration::from_secs(120);
 const SEED: &str = "PINSTATE_CONFORMANCE_SEED";
 /// The variable that names a folder for the reports of a test program.
 const REPORT: &str = "PINSTATE_CONFORMANCE_REPORT";
+/// The variable that names a folder for a store of the present format.
+const FIXTURE: &str = "PINSTATE_CONFORMANCE_FIXTURE";
 /// The variable that says how much is done.
 const PROFILE: &str = "PINSTATE_CONFORMANCE_PROFILE";
 
@@ -50,7 +56,9 @@ pub struct Suite {
     waivers: Vec<Waiver>,
     keep: Keep,
     alone: bool,
-    disks: Option<Arc<dyn Disks>>,
+    tools: Tools,
+    /// Held for reading by every case, and for writing by one that must run alone.
+    quiet: Arc<RwLock<()>>,
     only: Vec<String>,
     stop: StopFlag,
 }
@@ -84,7 +92,8 @@ impl Suite {
             waivers: Vec::new(),
             keep: Keep::Failing,
             alone: false,
-            disks: None,
+            tools: Tools::default(),
+            quiet: Arc::default(),
             only: Vec::new(),
             stop: StopFlag::new(),
         }
@@ -154,7 +163,15 @@ impl Suite {
     /// need one are skipped.
     #[must_use]
     pub fn disks(mut self, disks: impl Disks) -> Self {
-        self.disks = Some(Arc::new(disks));
+        self.tools.disks = Some(Arc::new(disks));
+        self
+    }
+
+    /// Tells the suite how much memory the process holds. Without it the cases that measure
+    /// that are skipped.
+    #[must_use]
+    pub fn memory(mut self, meter: Meter) -> Self {
+        self.tools.meter = Some(meter);
         self
     }
 
@@ -231,6 +248,15 @@ impl Suite {
         Ok(Report::new(self.setup(facts, begun, clock.elapsed(), (only, weak)), verdicts))
     }
 
+    /// Writes a store of the present format into a folder, which must not be there, for
+    /// [`Plug::fixtures`] of later versions.
+    ///
+    /// # Errors
+    /// Of the file system and of the store, and where the plug keeps none in folders.
+    pub fn fixture(&self, folder: &Path) -> io::Result<()> {
+        fixture::write(&*self.plug, folder)
+    }
+
     fn run(&self, leg: &Leg, keep: Keep) -> io::Result<Run> {
         if is_child() {
             return Err(io::Error::other(
@@ -240,9 +266,9 @@ impl Suite {
         let profile = self.profile.clone();
         let profile =
             profile.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let (plug, disks) = (Arc::clone(&self.plug), self.disks.clone());
-        let session = Session::new(plug, leg.clone(), profile, disks);
-        Run::new(session, (self.hang, keep), self.stop.clone())
+        let plug = Arc::clone(&self.plug);
+        let session = Session::new(plug, leg.clone(), profile, self.tools.clone());
+        Run::new(session, Arc::clone(&self.quiet), (self.hang, keep), self.stop.clone())
     }
 
     /// Whether a soak that began then has time for another round.

@@ -6,6 +6,10 @@
 
 #[path = "durable/log.rs"]
 mod log;
+#[path = "durable/marker.rs"]
+mod marker;
+#[path = "durable/reclaim.rs"]
+mod reclaim;
 #[path = "durable/store.rs"]
 mod store;
 
@@ -21,6 +25,7 @@ use pinstate_conformance::report::Kill;
 use pinstate_conformance::{Child, Leg, Outcome, Plug, Site, Suite, Verdict};
 use pinstate_core::{Error, ErrorKind, Operation, Result, Store};
 
+use crate::marker::Marker;
 use crate::store::FileStore;
 
 macro_rules! bugs {
@@ -81,6 +86,16 @@ bugs! {
     LockStays => ["D11"];
     /// Opening a store that is not there makes one.
     MissingIsMade => ["D12"];
+    /// The bytes of values are kept in another order than the last release kept them.
+    CodecChanged => ["V1"];
+    /// A store of a newer format is opened as if it were known.
+    NewerIsOpened => ["V2"];
+    /// A store of a newer format is marked as one of this version, and then refused.
+    NewerIsRewritten => ["V2"];
+    /// The refusal of a newer format does not say which it is.
+    NewerIsNotNamed => ["V2"];
+    /// What was overwritten stays in the files for good.
+    NeverReclaims => ["Z4"];
 }
 
 fn name(bug: Bug) -> String {
@@ -120,6 +135,10 @@ impl Plug for InFiles {
     fn site_in(&self, folder: &Path) -> Option<Box<dyn Site>> {
         Some(Box::new(Folder { path: folder.join("store"), bug: self.bug, _own: None }))
     }
+
+    fn fixtures(&self) -> Vec<PathBuf> {
+        vec![concat!(env!("CARGO_MANIFEST_DIR"), "/tests/durable/format-1").into()]
+    }
 }
 
 #[async_trait]
@@ -131,6 +150,13 @@ impl Site for Folder {
     async fn open_existing(&self) -> Option<Result<Arc<dyn Store>>> {
         let opened = FileStore::open(&self.path, false, self.bug).await;
         Some(opened.map(|store| Arc::new(store) as Arc<dyn Store>))
+    }
+
+    async fn make_newer(&self) -> Option<Result<()>> {
+        Some(Marker::read(&self.path).and_then(|marker| {
+            let newer = Marker { format: marker.format + 1, ..marker };
+            newer.write(&self.path, Bug::None).map_err(|e| log::failed(e, Operation::Open))
+        }))
     }
 }
 
@@ -182,7 +208,7 @@ fn needs_disk(clause: &str) -> bool {
 
 /// An odd store passes, and nothing of it is skipped that could have run.
 fn passes(bug: Bug) -> Result<(), Failed> {
-    for verdict in verdicts(bug, &["D", "I", "N"])? {
+    for verdict in verdicts(bug, &["D", "I", "N", "V", "Z"])? {
         match &verdict.outcome {
             Outcome::Passed => {}
             Outcome::Skipped(reason) if needs_disk(verdict.clause.id) => {
@@ -226,6 +252,10 @@ fn main() -> ExitCode {
     if let Some(child) = Child::summoned() {
         let bug = all().find(|bug| name(*bug) == child.backend());
         return bug.map_or(ExitCode::FAILURE, |bug| child.run(&suite(bug)));
+    }
+    if let Some(folder) = std::env::var_os("PINSTATE_CONFORMANCE_FIXTURE") {
+        let written = suite(Bug::None).fixture(Path::new(&folder));
+        return written.map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
     }
     let arguments = Arguments::from_args();
     let seen = Seen::default();

@@ -34,9 +34,10 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pinstate_conformance::history::{Part, Promise, Saved, saved};
+use peak_alloc::PeakAlloc;
+use pinstate_conformance::history::{Observed, Part, Promise, Saved, saved};
 use pinstate_conformance::report::{CaseReport, Kill, kills, unproven};
-use pinstate_conformance::{Keep, Leg, Outcome, Plug, Report, Site, Suite, Verdict};
+use pinstate_conformance::{Keep, Leg, Meter, Outcome, Plug, Report, Site, Suite, Verdict};
 use pinstate_core::{Error, ErrorKind, Operation, Result, Store};
 use pinstate_memory::{MemoryConfig, MemoryStore};
 
@@ -104,8 +105,22 @@ fn hangs(bug: Bug) -> bool {
     .contains(&bug)
 }
 
-/// Threads are counted for the whole process: while one mutant leaks them nobody else counts.
-static THREADS: RwLock<()> = RwLock::new(());
+/// Threads and memory are counted for the whole process: while one mutant takes more of them
+/// than it should, nobody else runs.
+static QUIET: RwLock<()> = RwLock::new(());
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Stores of which it is measured how much memory they take.
+fn is_measured(bug: Bug) -> bool {
+    matches!(bug, Bug::ScanCopiesAll | Bug::WaitingPutsCopied)
+}
+
+/// A suite that is told how much memory the process holds.
+fn measuring(suite: Suite) -> Suite {
+    suite.memory(Meter::new(|| ALLOCATOR.reset_peak_usage(), || ALLOCATOR.peak_usage()))
+}
 
 fn verdicts(bug: Bug, clauses: &[&str], seed: u64) -> Vec<Verdict> {
     let mut suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(seed);
@@ -114,12 +129,16 @@ fn verdicts(bug: Bug, clauses: &[&str], seed: u64) -> Vec<Verdict> {
     }
     let run = || suite.verdicts(clauses).expect("threads can be started");
     if bug == Bug::OpenLeaksThread {
-        let _alone = THREADS.write();
+        let _alone = QUIET.write();
         let verdicts = run();
         store::end_leaked_threads();
         return verdicts;
     }
-    let _beside = THREADS.read();
+    if is_measured(bug) {
+        let _alone = QUIET.write();
+        return measuring(suite).verdicts(clauses).expect("threads can be started");
+    }
+    let _beside = QUIET.read();
     run()
 }
 
@@ -244,6 +263,17 @@ fn odd_but_right_stores_pass() {
 }
 
 #[test]
+fn odd_but_right_stores_take_little_memory() {
+    // Copies what it gives, in other portions than it was asked for.
+    for bug in [Bug::InSevens, Bug::OneAtATime] {
+        let suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(1);
+        let _alone = QUIET.write();
+        let verdicts = measuring(suite).verdicts(&["L2", "P1"]).expect("threads can be started");
+        assert!(verdicts.iter().all(|verdict| verdict.outcome == Outcome::Passed), "{verdicts:#?}");
+    }
+}
+
+#[test]
 fn a_store_without_a_power_runs_the_negative_case_and_says_what_it_skips() {
     let verdicts = verdicts(Bug::Powerless, &["B2", "R4", "L11"], 1);
     let outcome = |case: &str| {
@@ -265,8 +295,28 @@ fn a_store_that_promises_less_is_asked_for_less() {
     assert!(!verdicts.is_empty() && verdicts.iter().all(skipped), "{verdicts:#?}");
 }
 
+/// What a run shows is a fact of its report, whatever the store declares.
+#[test]
+fn what_histories_showed_is_measured() {
+    let shown = |bug, clauses: &[&str]| {
+        let measured = report(bug, clauses, Keep::Failing).measured.expect("there are histories");
+        (measured.shown, measured.histories > 0)
+    };
+    assert_eq!(shown(Bug::ByVersion, &["X1", "X3"]), (Observed::Linearizable, true));
+    let (lagging, _) = shown(Bug::Lagging, &["X3"]);
+    assert!(lagging < Observed::Linearizable && lagging >= Observed::ReadYourWrites, "{lagging}");
+    let (lost, _) = shown(Bug::ReadsLag, &["X3"]);
+    assert!(lost < Observed::ReadYourWrites, "{lost}");
+    let report = report(Bug::Lagging, &["X3"], Keep::Failing);
+    let text = report.measured.unwrap().to_string();
+    assert!(pinstate_conformance::report::html(&[&report]).contains(&text), "{text}");
+    let again = Report::from_json(&report.to_json().unwrap()).unwrap();
+    assert_eq!(again.measured, report.measured);
+}
+
 fn report(bug: Bug, clauses: &[&str], keep: Keep) -> Report {
     let suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(1).histories(keep);
+    let _beside = QUIET.read();
     suite.report(clauses, &mut |_| {}).expect("threads can be started")
 }
 

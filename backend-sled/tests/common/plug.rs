@@ -39,6 +39,10 @@ impl Plug for Sled {
     fn site_in(&self, folder: &Path) -> Option<Box<dyn Site>> {
         Some(Folder::at(folder.join("store"), self.0, None))
     }
+
+    fn fixtures(&self) -> Vec<PathBuf> {
+        vec![concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/format-1").into()]
+    }
 }
 
 #[async_trait]
@@ -50,5 +54,17 @@ impl Site for Folder {
     async fn open_existing(&self) -> Option<Result<Arc<dyn Store>>> {
         let opened = SledStore::open(self.config.clone()).await;
         Some(opened.map(|store| Arc::new(store) as Arc<dyn Store>))
+    }
+
+    async fn make_newer(&self) -> Option<Result<()>> {
+        // As the marker is documented; a later version may write more lines into it.
+        let path = self.config.path.join("pinstate.store");
+        let newer = std::fs::read_to_string(&path).and_then(|text| {
+            std::fs::write(&path, text.replace("\nformat 1\n", "\nformat 2\n") + "more of it\n")
+        });
+        Some(newer.map_err(|e| {
+            Error::new(ErrorKind::Io, Operation::Open, "the marker cannot be rewritten")
+                .with_source(e)
+        }))
     }
 }

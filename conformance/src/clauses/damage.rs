@@ -1,7 +1,6 @@
 //! Files that were damaged.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use pinstate_core::{
@@ -12,6 +11,7 @@ use pinstate_core::{
 use crate::case::Cx;
 use crate::check::{Checked, Violation, holds};
 use crate::clause::clauses;
+use crate::files::{Files, files, lay_out};
 use crate::kill::{kills, opened, token, token_of, value};
 
 clauses! {
@@ -31,8 +31,6 @@ async fn turned_byte_gives_no_other_data(cx: Cx) -> Checked {
 async fn turned_byte_hides_nothing(cx: Cx) -> Checked {
     turn_bytes(&cx, true).await
 }
-
-type Files = BTreeMap<PathBuf, Vec<u8>>;
 
 async fn turn_bytes(cx: &Cx, complete: bool) -> Checked {
     let folder = cx.folder()?;
@@ -101,11 +99,7 @@ fn is_deleted(n: u64) -> bool {
 /// Opens a store of these files and reads all of it, in every way.
 async fn judge(cx: &Cx, files: &Files, name: &NamespaceName, complete: bool) -> Checked {
     let folder = cx.folder()?;
-    for (path, bytes) in files {
-        let path = folder.path().join(path);
-        let made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
-        made.and_then(|()| std::fs::write(path, bytes)).map_err(|error| unreadable(&error))?;
-    }
+    lay_out(files, folder.path()).map_err(|error| unreadable(&error))?;
     let site = cx.site_in(folder.path())?;
     let store = match opened(&*site).await {
         Ok(store) => cx.dressed(store),
@@ -194,23 +188,6 @@ fn refusal(error: &Error) -> Checked {
     })
 }
 
-/// The files under a folder, by their paths in it.
-fn files(folder: &Path) -> std::io::Result<Files> {
-    let (mut files, mut folders) = (Files::new(), vec![folder.to_owned()]);
-    while let Some(next) = folders.pop() {
-        for entry in std::fs::read_dir(next)? {
-            let path = entry?.path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if let Ok(within) = path.strip_prefix(folder) {
-                files.insert(within.to_owned(), std::fs::read(&path)?);
-            }
-        }
-    }
-    Ok(files)
-}
-
 fn unreadable(error: &std::io::Error) -> Violation {
-    let error = Error::new(ErrorKind::Io, pinstate_core::Operation::Open, error.to_string());
-    Violation::harness("the store's files cannot be copied", &error)
+    Violation::files("the store's files cannot be copied", error)
 }

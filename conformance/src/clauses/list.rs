@@ -8,6 +8,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use pinstate_core::{CheckedScan, Delete, ErrorKind, Key, ScanOptions, ScanStep, WriteOptions};
 
+use super::memory::scan_holds_a_few_pages;
 use crate::case::{Cx, Ns};
 use crate::check::{Checked, Violation, holds, same, some};
 use crate::clause::clauses;
@@ -16,9 +17,9 @@ clauses! {
     L1: "a scan is complete and gives nothing twice",
         "an export that lost pins was the reason for this house",
         [complete_at_page_bounds, complete_when_large, keys_only_has_no_values];
-    L2: "a scan gives pages while it goes on",
+    L2: "a scan gives pages while it goes on, and holds no more than a few of them",
         "a list that is built whole before its first item does not fit into memory",
-        [pages_come_one_by_one];
+        [pages_come_one_by_one, scan_holds_a_few_pages as alone];
     L3: "dropping a scan frees what it held",
         "cursors, threads and snapshots of clients that went away add up",
         [dropped_scans_are_freed];

@@ -15,6 +15,7 @@ mod expiry;
 mod health;
 mod idempotence;
 mod list;
+mod memory;
 mod pins;
 mod power;
 mod pressure;
@@ -22,6 +23,7 @@ mod replace;
 mod resources;
 mod sizes;
 mod transfer;
+mod upgrade;
 
 use crate::clause::Declared;
 
@@ -51,6 +53,7 @@ pub(crate) fn all() -> Vec<&'static Declared> {
         pins::CLAUSES,
         expiry::CLAUSES,
         transfer::CLAUSES,
+        upgrade::CLAUSES,
         crate::safety::CLAUSES,
     ]
     .into_iter()

@@ -14,6 +14,7 @@ use pinstate_core::{
 
 use super::concurrent::keeps;
 use super::list::pairs;
+use super::memory::puts_at_once_are_not_copied;
 use crate::case::{Cx, Ns, answered};
 use crate::check::{Checked, Violation, holds, same};
 use crate::clause::clauses;
@@ -21,9 +22,10 @@ use crate::clients::{Mix, Plan, Press, Round, joined};
 use crate::history::Promise;
 
 clauses! {
-    P1: "every one of many calls at once is answered, and refused ones were not applied",
-        "an import that outruns its store must be slowed down, not lose pins",
-        [all_at_once];
+    P1: "every one of many calls at once is answered, in bounded memory, and refused ones were not \
+         applied",
+        "an import that outruns its store must be slowed down, not lose pins or fill the memory",
+        [all_at_once, puts_at_once_are_not_copied as alone];
     P3: "what one client does after another thing comes after it, also while others press",
         "a pin that is replaced must not come back by its older write",
         [in_order_under_pressure];

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use pinstate_core::{ErrorKind, ScanOptions};
+use pinstate_core::{BatchOptions, ErrorKind, ScanOptions};
 
 use super::list::pairs;
 use crate::case::Cx;
 use crate::check::{Checked, Violation, holds, same};
 use crate::clause::clauses;
+use crate::files::files;
 
 clauses! {
     Z1: "files and threads are back where they were after opening and closing many times",
@@ -19,6 +20,52 @@ clauses! {
     Z3: "a dropped namespace leaves nothing",
         "what is left shows again under the same name",
         [dropped_namespace_leaves_nothing, dropped_stays_dropped if PERSISTENT];
+    Z4: "what was overwritten does not stay in the files for good",
+        "pins are renewed again and again, and the disk would fill up with a pinset that does not \
+         grow",
+        [overwrites_are_reclaimed if PERSISTENT];
+}
+
+/// Writes of one key, and how long each value is.
+const OVERWRITES: usize = 10_000;
+const OVERWRITTEN: usize = 1_500;
+
+async fn overwrites_are_reclaimed(cx: Cx) -> Checked {
+    let folder = cx.folder()?;
+    let own = cx.own_in(folder.path())?;
+    let (store, ns) = own.open_new().await?;
+    let value = |n: usize| {
+        let mut value = n.to_string().into_bytes();
+        value.resize(OVERWRITTEN, b'.');
+        value
+    };
+    for from in (0..OVERWRITES).step_by(100) {
+        let puts = (from..from + 100).map(|n| ns.put_of("k", value(n), cx.version()).into());
+        ns.apply(puts.collect(), BatchOptions::new()).await?;
+    }
+    store.sync().await?;
+    store.close().await?;
+    let name = ns.name.clone();
+    drop((ns, store));
+    // Some reclaim while they run, some when they close and some when they open.
+    let store = own.open().await?;
+    let ns = cx.open(&store, &name).await?;
+    same("the value", ns.value("k").await?.as_deref(), Some(&value(OVERWRITES - 1)[..]))?;
+    same("records", ns.count().await?, 1)?;
+    store.close().await?;
+    drop((ns, store));
+    let files = files(folder.path())
+        .map_err(|error| Violation::files("the store's files cannot be read", &error))?;
+    let size: usize = files.values().map(Vec::len).sum();
+    // A log in segments, and what a store begins with, are well below that.
+    let bound = OVERWRITES * OVERWRITTEN / 2;
+    holds(size <= bound, || {
+        format!(
+            "the files of a store whose one record of {OVERWRITTEN} bytes was written \
+             {OVERWRITES} times, once it was opened again and closed: expected at most {bound} \
+             bytes, half of what was written, got {size}"
+        )
+    })
 }
 
 /// Open files and threads of this process, where the system tells.

@@ -10,12 +10,14 @@
 //! `event.rs` what a history is; `recorder.rs` how it is written down; `file.rs` how it is
 //! saved; `model.rs` one key as the contract has it; `search.rs` the search for an order;
 //! `shrink.rs` and `verdict.rs` what is said where there is none; `session.rs` the weaker
-//! promise; `promise.rs` what a history is judged by, and saved with; `timeline.rs` what is
+//! promise; `promise.rs` what a history is judged by, and saved with;
+//! `observed.rs` the strongest that it shows, whatever was promised; `timeline.rs` what is
 //! drawn of it.
 
 mod event;
 mod file;
 mod model;
+mod observed;
 mod promise;
 mod recorder;
 mod search;
@@ -26,8 +28,9 @@ mod verdict;
 
 pub(crate) use event::Shown;
 pub use event::{Answer, Barrier, Call, Condition, End, Event, Found, History, Reply};
+pub use observed::Observed;
 pub use promise::{BrokenPromise, Origin, Promise, Saved, saved};
 pub use recorder::{Client, Recorder};
-pub use session::{Broken, check_sessions, check_settled};
+pub use session::{Broken, check_monotonic, check_sessions, check_settled};
 pub use timeline::{Bar, Part, Timeline};
 pub use verdict::{Counterexample, Verdict, check};

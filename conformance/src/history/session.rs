@@ -41,6 +41,30 @@ pub fn check_sessions(history: &History) -> Result<(), Box<Broken>> {
     check(history, |read, write| read.client == write.client)
 }
 
+/// Whether, beside that, no client reads of a key what was replaced by something that it has
+/// read before.
+///
+/// # Errors
+/// The first read that does not.
+pub fn check_monotonic(history: &History) -> Result<(), Box<Broken>> {
+    check(history, |read, write| {
+        let has_read = |earlier: &Event| {
+            earlier.client == read.client
+                && earlier.key == read.key
+                && earlier
+                    .answered()
+                    .is_some_and(|(at, answer)| at < read.invoked && is_source(write, answer))
+        };
+        read.client == write.client || history.events.iter().any(has_read)
+    })
+}
+
+/// Whether what was read is what this put wrote.
+fn is_source(write: &Event, answer: &Answer) -> bool {
+    matches!((&write.call, answer), (Call::Put { value, version, .. }, Answer::Record(Some(found)))
+        if *value == found.value && *version == found.version)
+}
+
 /// Whether the reads of `observers`, made when all else had ended, give for each key one and
 /// the same record, which is one of those that may stay.
 ///
@@ -106,11 +130,8 @@ fn check_read(
     };
     let is_put = |write: &&Event| matches!(write.call, Call::Put { .. });
     match answer {
-        Answer::Record(Some(found)) => {
-            let source = before.iter().copied().find(|write| {
-                matches!(&write.call, Call::Put { value, version, .. }
-                    if *value == found.value && *version == found.version)
-            });
+        Answer::Record(Some(_)) => {
+            let source = before.iter().copied().find(|write| is_source(write, answer));
             let Some(source) = source else {
                 return broken("a record was read that nobody had written", &[]);
             };

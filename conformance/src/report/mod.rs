@@ -6,6 +6,7 @@ mod html;
 mod junit;
 mod kills;
 mod level;
+mod measured;
 mod setup;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ pub use compare::{Change, compare};
 pub use html::html;
 pub use kills::{Kill, kills, unproven};
 pub use level::{Level, Standing};
+pub use measured::Measured;
 pub(crate) use setup::{Facts, Setup};
 
 use crate::clause::Clause;
@@ -69,6 +71,9 @@ pub struct Report {
     pub weak: Vec<Missed>,
     /// What the run shows the backend to be fit for.
     pub levels: Vec<Level>,
+    /// What the histories of the run showed; absent where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
     /// Every clause that was run, in the order of the suite.
     pub clauses: Vec<ClauseReport>,
     /// The histories to be written beside the report. They are not part of it.
@@ -291,7 +296,7 @@ impl Report {
     pub(crate) fn new(setup: Setup, verdicts: Vec<Verdict>) -> Self {
         let mut clauses: Vec<ClauseReport> = Vec::new();
         let mut summary = Summary::default();
-        let mut saved = Vec::new();
+        let (mut saved, mut observed) = (Vec::new(), Vec::new());
         let about_run = |id: &str| safety::CLAUSES.iter().any(|declared| declared.clause.id == id);
         for verdict in verdicts {
             let id = verdict.clause.id;
@@ -320,6 +325,7 @@ impl Report {
                 histories: verdict.evidence.histories.iter().map(Saved::file).collect(),
             };
             saved.extend(verdict.evidence.histories);
+            observed.extend(verdict.evidence.observed);
             match clauses.iter_mut().find(|clause| clause.id == id) {
                 Some(clause) => clause.cases.push(case),
                 None => {
@@ -346,6 +352,7 @@ impl Report {
         }
         let mut report = setup.into_report(summary, problems, clauses);
         report.levels = level::levels(&report);
+        report.measured = Measured::of(observed);
         report.saved = saved;
         report
     }

@@ -89,6 +89,7 @@ impl Setup {
             summary,
             problems,
             levels: Vec::new(),
+            measured: None,
             clauses,
         }
     }

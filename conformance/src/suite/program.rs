@@ -1,7 +1,7 @@
 //! The suite as a test program: the arguments of `cargo test`, and a trial for each case.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -9,7 +9,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
-use super::{REPORT, Suite, chosen};
+use super::{FIXTURE, REPORT, Suite, chosen};
 use crate::clause::{Case, Clause};
 use crate::evidence::Keep;
 use crate::kill::Child;
@@ -24,6 +24,12 @@ impl Suite {
     pub fn main(self) -> ExitCode {
         if let Some(child) = Child::summoned() {
             return child.run(&self);
+        }
+        if let Some(folder) = std::env::var_os(FIXTURE) {
+            return match self.fixture(Path::new(&folder)) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => complain(&format!("the fixture cannot be written: {error}")),
+            };
         }
         let arguments = Arguments::from_args();
         let mut runs = Vec::new();

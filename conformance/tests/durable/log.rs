@@ -5,7 +5,7 @@
 //! that a damaged line is told from one that a crash has cut off.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::Bug;
+use crate::marker::Marker;
+use crate::reclaim::needed;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Op {
@@ -63,9 +65,8 @@ impl Op {
 pub(crate) struct Log {
     bug: Bug,
     folder: PathBuf,
-    log: File,
-    values: File,
-    end: File,
+    marker: Marker,
+    files: Files,
     lines: u64,
     /// Operations that were acknowledged and not written, where that is declared, or a bug.
     pending: Vec<Op>,
@@ -73,7 +74,41 @@ pub(crate) struct Log {
     _lock: Option<File>,
 }
 
-fn sum(bytes: &[u8]) -> String {
+/// The files of one generation.
+#[derive(Debug)]
+struct Files {
+    log: File,
+    values: File,
+    end: File,
+}
+
+impl Files {
+    fn open(folder: &Path, generation: u64, anew: bool) -> io::Result<Self> {
+        let file = |name: &str| {
+            let mut options = OpenOptions::new();
+            let path = Self::path(folder, name, generation);
+            options.read(true).write(true).create(true).truncate(anew).open(path)
+        };
+        Ok(Self { log: file("log")?, values: file("values")?, end: file("end")? })
+    }
+
+    fn remove(folder: &Path, generation: u64) -> io::Result<()> {
+        for name in ["log", "values", "end"] {
+            fs::remove_file(Self::path(folder, name, generation))?;
+        }
+        Ok(())
+    }
+
+    fn path(folder: &Path, name: &str, generation: u64) -> PathBuf {
+        folder.join(format!("{name}.{generation}"))
+    }
+}
+
+/// Bytes from which on it is looked whether the log can be shorter.
+const WORTH_IT: u64 = 1 << 20;
+
+/// A checksum.
+pub(crate) fn sum(bytes: &[u8]) -> String {
     blake3::hash(bytes).to_hex().as_str().chars().take(16).collect()
 }
 
@@ -85,11 +120,11 @@ pub(crate) fn failed(error: io::Error, operation: Operation) -> Error {
     Error::new(kind, operation, "a file of the store failed").with_source(error)
 }
 
-fn corrupt(what: &'static str) -> Error {
+pub(crate) fn corrupt(what: &'static str) -> Error {
     Error::new(ErrorKind::Corrupt, Operation::Open, what)
 }
 
-fn sync_folder(path: &Path, bug: Bug) -> io::Result<()> {
+pub(crate) fn sync_folder(path: &Path, bug: Bug) -> io::Result<()> {
     if matches!(bug, Bug::FolderNotSynced | Bug::NothingSynced) {
         return Ok(());
     }
@@ -121,63 +156,59 @@ impl Log {
     /// Opens the files; gives who the store is, and what was logged.
     pub(crate) fn open(folder: &Path, create: bool, bug: Bug) -> Result<(Self, Uuid, Vec<Op>)> {
         let io = |error| failed(error, Operation::Open);
-        let marker = folder.join("marker");
-        if !create && !marker.exists() && bug != Bug::MissingIsMade {
+        let there = folder.join("marker").exists();
+        if !create && !there && bug != Bug::MissingIsMade {
             return Err(Error::new(ErrorKind::NoStore, Operation::Open, "there is no store"));
         }
         fs::create_dir_all(folder).map_err(io)?;
         let lock = lock(folder, bug)?;
-        let is_new = !marker.exists();
-        let file = |name: &str| {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(is_new).open(folder.join(name))
-        };
-        let (log, values, end) =
-            (file("log").map_err(io)?, file("values").map_err(io)?, file("end").map_err(io)?);
-        let uuid = if is_new {
-            Self::found(folder, &marker, bug).map_err(io)?
-        } else {
-            let text = fs::read(&marker).map_err(io)?;
-            let text = String::from_utf8(text).map_err(|_| corrupt("the marker is damaged"))?;
-            let (check, uuid) =
-                text.split_once(' ').ok_or_else(|| corrupt("the marker is damaged"))?;
-            if check != sum(uuid.as_bytes()) {
-                return Err(corrupt("the marker is damaged"));
+        let marker = if there { Marker::known(folder, bug)? } else { Marker::new() };
+        let files = Files::open(folder, marker.generation, !there).map_err(io)?;
+        if !there {
+            marker.write(folder, bug).map_err(io)?;
+            if let Some(parent) = folder.parent() {
+                sync_folder(parent, bug).map_err(io)?;
             }
-            uuid.parse().map_err(|_| corrupt("the marker is damaged"))?
-        };
+        }
         let folder = folder.to_owned();
         let mut this =
-            Self { bug, folder, log, values, end, lines: 0, pending: Vec::new(), _lock: lock };
+            Self { bug, folder, marker, files, lines: 0, pending: Vec::new(), _lock: lock };
         let ops = this.recover()?;
-        Ok((this, uuid, ops))
+        let ops = this.reclaim(ops).map_err(io)?;
+        Ok((this, marker.uuid, ops))
     }
 
-    /// Makes the store appear, once what it begins with is durable.
-    fn found(folder: &Path, marker: &Path, bug: Bug) -> io::Result<Uuid> {
-        let uuid = Uuid::new_v4();
-        let new = folder.join("marker.new");
-        let text = uuid.to_string();
-        let mut file = File::create(&new)?;
-        file.write_all(format!("{} {text}", sum(text.as_bytes())).as_bytes())?;
-        if bug != Bug::NothingSynced {
-            file.sync_all()?;
+    /// Writes the log anew where most of it is no longer needed.
+    fn reclaim(&mut self, ops: Vec<Op>) -> io::Result<Vec<Op>> {
+        let old = self.marker.generation;
+        let size = self.files.log.metadata()?.len() + self.files.values.metadata()?.len();
+        if size < WORTH_IT || self.bug == Bug::NeverReclaims {
+            return Ok(ops);
         }
-        sync_folder(folder, bug)?;
-        fs::rename(&new, marker)?;
-        sync_folder(folder, bug)?;
-        if let Some(parent) = folder.parent() {
-            sync_folder(parent, bug)?;
+        let logged = ops.len();
+        let ops = needed(ops);
+        if ops.len() > logged / 2 {
+            return Ok(ops);
         }
-        Ok(uuid)
+        self.marker.generation += 1;
+        self.files = Files::open(&self.folder, self.marker.generation, true)?;
+        self.lines = 0;
+        if !ops.is_empty() {
+            self.write_out(ops.clone())?;
+        }
+        self.files.end.sync_all()?;
+        sync_folder(&self.folder, self.bug)?;
+        self.marker.write(&self.folder, self.bug)?;
+        Files::remove(&self.folder, old)?;
+        Ok(ops)
     }
 
     fn recover(&mut self) -> Result<Vec<Op>> {
         let io = |error| failed(error, Operation::Open);
         let mut text = Vec::new();
-        self.log.read_to_end(&mut text).map_err(io)?;
+        self.files.log.read_to_end(&mut text).map_err(io)?;
         let mut note = Vec::new();
-        self.end.read_to_end(&mut note).map_err(io)?;
+        self.files.end.read_to_end(&mut note).map_err(io)?;
         let promised = promised(&note);
         let (mut ops, mut good) = (Vec::new(), 0);
         for line in text.split_inclusive(|byte| *byte == b'\n') {
@@ -198,8 +229,8 @@ impl Log {
             return Err(corrupt("acknowledged lines of the log are damaged or missing"));
         }
         if good < text.len() {
-            self.log.set_len(good as u64).map_err(io)?;
-            self.sync_file(&self.log).map_err(io)?;
+            self.files.log.set_len(good as u64).map_err(io)?;
+            self.sync_file(&self.files.log).map_err(io)?;
         }
         for op in &mut ops {
             let Op::Write { items, .. } = op else { continue };
@@ -225,11 +256,15 @@ impl Log {
     fn read(&self, value: &Value) -> Result<Value> {
         let Value::At { offset, len, sum: check } = value else { return Ok(value.clone()) };
         let mut bytes = vec![0; *len];
-        self.values
+        self.files
+            .values
             .read_exact_at(&mut bytes, *offset)
             .map_err(|_| corrupt("a value is missing"))?;
         if sum(&bytes) != *check && self.bug != Bug::ValuesUnchecked {
             return Err(corrupt("a value is damaged"));
+        }
+        if self.bug == Bug::CodecChanged {
+            bytes.reverse();
         }
         Ok(Value::Given(bytes))
     }
@@ -287,13 +322,16 @@ impl Log {
     }
 
     fn write_out(&mut self, mut pending: Vec<Op>) -> io::Result<()> {
-        let mut at = self.values.metadata()?.len();
+        let mut at = self.files.values.metadata()?.len();
         let mut values = Vec::new();
         for op in &mut pending {
             let Op::Write { items, .. } = op else { continue };
             for item in items {
                 if let Some(value @ Value::Given(_)) = &mut item.value {
-                    let Value::Given(bytes) = &*value else { continue };
+                    let Value::Given(bytes) = &mut *value else { continue };
+                    if self.bug == Bug::CodecChanged {
+                        bytes.reverse();
+                    }
                     values.extend_from_slice(bytes);
                     let (offset, len) = (at, bytes.len());
                     at += len as u64;
@@ -310,21 +348,21 @@ impl Log {
             lines.push(b'\n');
         }
         let values_at = at - values.len() as u64;
-        let lines_at = self.log.metadata()?.len();
+        let lines_at = self.files.log.metadata()?.len();
         if self.bug == Bug::IndexBeforeValue {
-            self.log.write_all_at(&lines, lines_at)?;
-            self.sync_file(&self.log)?;
+            self.files.log.write_all_at(&lines, lines_at)?;
+            self.sync_file(&self.files.log)?;
         }
         if !values.is_empty() {
-            self.values.write_all_at(&values, values_at)?;
-            self.sync_file(&self.values)?;
+            self.files.values.write_all_at(&values, values_at)?;
+            self.sync_file(&self.files.values)?;
         }
         if self.bug != Bug::IndexBeforeValue {
-            self.log.write_all_at(&lines, lines_at)?;
-            self.sync_file(&self.log)?;
+            self.files.log.write_all_at(&lines, lines_at)?;
+            self.sync_file(&self.files.log)?;
         }
         self.lines += pending.len() as u64;
-        self.end.write_all_at(&note(self.lines), 0)
+        self.files.end.write_all_at(&note(self.lines), 0)
     }
 
     fn sync_file(&self, file: &File) -> io::Result<()> {

@@ -15,6 +15,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use crate::Bug;
 use crate::log::{Condition, Item, Log, Op, Value, failed};
+use crate::marker::FORMAT;
 
 /// The log, or why there is none any more.
 #[derive(Debug)]
@@ -56,7 +57,7 @@ impl FileStore {
             let _ = apply(&*inner, op).await;
         }
         Ok(Self {
-            identity: StoreIdentity::new(uuid, "file", 1, folder.display().to_string()),
+            identity: StoreIdentity::new(uuid, "file", FORMAT, folder.display().to_string()),
             inner,
             capabilities: Arc::new(capabilities),
             files: Arc::new(Mutex::new(Files::Open(log))),

@@ -1,7 +1,8 @@
 //! The weaker promises: reading one's own writes, and agreeing in the end.
 
 use pinstate_conformance::history::{
-    Answer, Call, Condition, History, Reply, check, check_sessions, check_settled,
+    Answer, Call, Condition, History, Observed, Promise, Reply, check, check_monotonic,
+    check_sessions, check_settled,
 };
 
 use crate::known::{APPLIED, NOTHING, Story, delete, delete_if, put, put_if, record, superseded};
@@ -103,8 +104,30 @@ fn all_agree_in_the_end_on_what_may_stay() {
 }
 
 #[test]
+fn what_is_measured_is_the_strongest_that_was_shown() {
+    let observed = |story: Story| Observed::of(&story.history(), &Promise::OwnWrites);
+    let story = || Story::default().told(1, put(10), 1, 2, APPLIED).told(2, put(20), 3, 4, APPLIED);
+    let reads = |first, second| {
+        story().told(3, Call::Get, 5, 6, record(first)).told(3, Call::Get, 7, 8, record(second))
+    };
+    assert_eq!(observed(reads(20, 20)), Observed::Linearizable);
+    assert_eq!(observed(reads(10, 20)), Observed::MonotonicReads);
+    assert_eq!(observed(reads(20, 10)), Observed::ReadYourWrites);
+    let broken = check_monotonic(&reads(20, 10).history()).unwrap_err().to_string();
+    assert!(broken.contains("replaced before"), "{broken}");
+    let lost = || story().told(2, Call::Get, 5, 6, record(10));
+    assert_eq!(observed(lost()), Observed::Nothing);
+    let settled =
+        lost().told(8, Call::Get, 9, 10, record(20)).told(9, Call::Get, 11, 12, record(20));
+    let promise = Promise::Settled { observers: vec![8, 9] };
+    assert_eq!(Observed::of(&settled.history(), &promise), Observed::Eventual);
+}
+
+#[test]
 fn a_linearizable_history_keeps_the_weaker_promises() {
     for seed in 0..20 {
-        keeps(&simulation::legal(4, 300, seed));
+        let history = simulation::legal(4, 300, seed);
+        keeps(&history);
+        check_monotonic(&history).unwrap();
     }
 }

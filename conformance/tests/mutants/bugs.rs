@@ -231,6 +231,8 @@ bugs! {
     BatchesAtOnceLose => ["B9"];
     /// A scan gives all rows as one page.
     ScanIsOnePage => ["L2"];
+    /// A scan copies every row before it gives its first page.
+    ScanCopiesAll => ["L2"];
     /// Scans that are dropped keep what they held, and there is only so much.
     DroppedScansHold => ["L3"];
     /// Writers wait for scans that are under way.
@@ -263,6 +265,8 @@ bugs! {
     DroppedOpeningKeepsLock => ["Q4"];
     /// Of many writes at once some are done, and said not to have been.
     OverloadRefusesApplied => ["P1"];
+    /// A write that has to wait for its turn waits with a copy of its value.
+    WaitingPutsCopied => ["P1"];
     /// Writes wait until nobody scans.
     ScansStarveWrites => ["P4"];
     /// Scans wait until nobody writes.

@@ -10,7 +10,7 @@ use pinstate_conformance::report::unproven;
 use pinstate_conformance::{Leg, Outcome, Suite, Verdict};
 use serde::Serialize;
 
-use crate::{Broken, Bug, MUTANTS, WORDS, hangs};
+use crate::{Broken, Bug, MUTANTS, WORDS, hangs, measuring};
 
 /// How many seeds there are, each one higher than the one before.
 const SEEDS: u64 = 5;
@@ -68,7 +68,8 @@ fn row(bug: Bug, named: &[&'static str]) -> Row {
     for seed in 1..=SEEDS {
         // What hangs by design is not waited for in every clause.
         let hang = if hangs(bug) { Duration::from_secs(1) } else { HANG };
-        let suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(seed).hang(hang);
+        let suite = measuring(Suite::new(Broken(bug))).legs(vec![Leg::raw()]);
+        let suite = suite.seed(seed).hang(hang);
         let verdicts = suite.verdicts(&[]).expect("threads can be started");
         crate::store::end_leaked_threads();
         let by: BTreeSet<&str> =

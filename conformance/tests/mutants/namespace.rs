@@ -26,6 +26,8 @@ pub(crate) struct BrokenNamespace {
     memory: Mutex<Memory>,
     /// How many scans are under way.
     scans: Arc<AtomicUsize>,
+    /// Held by the write whose turn it is.
+    turn: tokio::sync::Mutex<()>,
 }
 
 /// What a broken handle remembers and should not.
@@ -53,7 +55,15 @@ impl BrokenNamespace {
         capabilities: Capabilities,
         bug: Bug,
     ) -> Self {
-        Self { inner, store, capabilities, bug, memory: Mutex::default(), scans: Arc::default() }
+        Self {
+            inner,
+            store,
+            capabilities,
+            bug,
+            memory: Mutex::default(),
+            scans: Arc::default(),
+            turn: Default::default(),
+        }
     }
 
     /// The key that the broken store takes this one for.
@@ -227,6 +237,11 @@ impl Namespace for BrokenNamespace {
                 while self.scans.load(Ordering::SeqCst) > 0 {
                     tokio::task::yield_now().await;
                 }
+            }
+            Bug::WaitingPutsCopied => {
+                put.value = Bytes::copy_from_slice(&put.value);
+                let _turn = self.turn.lock().await;
+                tokio::task::yield_now().await;
             }
             Bug::LargeValueCut => {
                 let limit = usize::try_from(limits.max_value_bytes).unwrap();

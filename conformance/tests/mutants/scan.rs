@@ -27,6 +27,8 @@ pub(crate) struct BrokenScan {
     ended: bool,
     /// How many scans are under way, this one included.
     scans: Option<Arc<AtomicUsize>>,
+    /// Values that are held and not needed.
+    held: Vec<Vec<u8>>,
 }
 
 impl Drop for BrokenScan {
@@ -58,6 +60,7 @@ impl BrokenScan {
             turn: 0,
             ended: false,
             scans: None,
+            held: Vec::new(),
         }
     }
 
@@ -129,6 +132,11 @@ impl Scan for BrokenScan {
                 position: Bytes::new(),
             });
             return Ok(ScanStep::Page(Page::new(Vec::new(), cursor)));
+        }
+        if self.bug == Bug::ScanCopiesAll && self.turn == 1 {
+            let whole = CheckedScan::new(self.namespace.scan(self.options.clone()).await?);
+            let rows = whole.collect().await?;
+            self.held = rows.into_iter().flatten().map(|row| row.value.to_vec()).collect();
         }
         if self.bug == Bug::ScanOfManyMoments {
             self.inner = self.namespace.scan(self.options.clone()).await?;

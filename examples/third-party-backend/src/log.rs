@@ -4,9 +4,13 @@
 //! then the header, which is JSON, and the body, which is the values. What a crash leaves of
 //! the last frame is cut off when the file is opened; a damaged frame that others follow is
 //! damage, and the store does not open.
+//!
+//! Where most of what is in the file is no longer needed it is written anew, beside the old
+//! one, and takes its place by a rename.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use pinstate_core::{ErrorKind, NamespaceName, Operation, Outcome, Result, Version};
@@ -94,16 +98,23 @@ impl Log {
             return Err(fail(ErrorKind::NoStore, Operation::Open, message));
         }
         std::fs::create_dir_all(folder).map_err(wrong)?;
-        let file = OpenOptions::new().read(true).append(true).create(create).open(&path);
-        let file = file.map_err(wrong)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let message = format!("{} is open elsewhere", path.display());
-                return Err(fail(ErrorKind::Locked, Operation::Open, message));
+        let file = loop {
+            let file = OpenOptions::new().read(true).append(true).create(create).open(&path);
+            let file = file.map_err(wrong)?;
+            match file.try_lock() {
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => {
+                    let message = format!("{} is open elsewhere", path.display());
+                    return Err(fail(ErrorKind::Locked, Operation::Open, message));
+                }
+                Err(TryLockError::Error(source)) => return Err(wrong(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(wrong(source)),
-        }
+            // Who held it may have put another file in its place meanwhile.
+            let there = std::fs::metadata(&path).map_err(wrong)?;
+            if file.metadata().map_err(wrong)?.ino() == there.ino() {
+                break file;
+            }
+        };
         let mut bytes = Vec::new();
         (&file).read_to_end(&mut bytes).map_err(wrong)?;
         let mut end = 0;
@@ -125,11 +136,42 @@ impl Log {
         file.sync_all().map_err(wrong)?;
         // The file's name must survive as well, and so must the folder's.
         for folder in [Some(folder), folder.parent()].into_iter().flatten() {
-            if !folder.as_os_str().is_empty() {
-                File::open(folder).and_then(|folder| folder.sync_all()).map_err(wrong)?;
-            }
+            sync_folder(folder).map_err(wrong)?;
         }
         Ok(Self { file, end, failed: false })
+    }
+
+    /// How many bytes the file has.
+    pub(crate) fn size(&self) -> u64 {
+        self.end
+    }
+
+    /// Puts a file with these frames in the place of the one that there is.
+    pub(crate) fn rewrite(
+        &mut self,
+        folder: &Path,
+        frames: impl IntoIterator<Item = (Entry, Vec<u8>)>,
+    ) -> Result<()> {
+        let wrong = |source| error(source, Operation::Open);
+        let (path, new) = (folder.join("store.log"), folder.join("store.log.new"));
+        match std::fs::remove_file(&new) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => return Err(wrong(source)),
+            _ => {}
+        }
+        let file = OpenOptions::new().read(true).append(true).create_new(true).open(&new);
+        let file = file.map_err(wrong)?;
+        // Locked before anybody can open it as the store.
+        file.try_lock().map_err(|refused| wrong(refused.into()))?;
+        let mut end = 0;
+        for (entry, body) in frames {
+            let frame = framed(&entry, &body, Operation::Open)?;
+            (&file).write_all(&frame).map_err(wrong)?;
+            end += frame.len() as u64;
+        }
+        file.sync_all().map_err(wrong)?;
+        std::fs::rename(&new, &path).and_then(|()| sync_folder(folder)).map_err(wrong)?;
+        (self.file, self.end) = (file, end);
+        Ok(())
     }
 
     /// Appends a frame, and returns when it is on the disk.
@@ -140,14 +182,7 @@ impl Log {
         body: &[u8],
     ) -> Result<()> {
         self.check(operation)?;
-        let header = serde_json::to_vec(entry)
-            .map_err(|source| error(io::Error::other(source), operation))?;
-        let mut frame = Vec::with_capacity(HEAD + header.len() + body.len());
-        for number in [header.len() as u32, body.len() as u32, checksum(&header, body)] {
-            frame.extend(number.to_le_bytes());
-        }
-        frame.extend(&header);
-        frame.extend(body);
+        let frame = framed(entry, body, operation)?;
         if let Err(source) = self.file.write_all(&frame) {
             // Half a frame must not stand before the next one.
             self.failed = self.file.set_len(self.end).is_err();
@@ -174,6 +209,25 @@ impl Log {
         }
         Ok(())
     }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    // The parent of a relative path of one part is the empty one.
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    File::open(folder)?.sync_all()
+}
+
+/// An entry as it stands in the file.
+fn framed(entry: &Entry, body: &[u8], operation: Operation) -> Result<Vec<u8>> {
+    let header =
+        serde_json::to_vec(entry).map_err(|source| error(io::Error::other(source), operation))?;
+    let mut frame = Vec::with_capacity(HEAD + header.len() + body.len());
+    for number in [header.len() as u32, body.len() as u32, checksum(&header, body)] {
+        frame.extend(number.to_le_bytes());
+    }
+    frame.extend(&header);
+    frame.extend(body);
+    Ok(frame)
 }
 
 fn checksum(header: &[u8], body: &[u8]) -> u32 {

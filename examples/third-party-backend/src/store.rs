@@ -23,6 +23,9 @@ use crate::{BACKEND, fail};
 /// The version of the file's format.
 const FORMAT: u32 = 1;
 
+/// Bytes that may be of no use before the file is written anew.
+const WORTH_IT: u64 = 256 << 10;
+
 /// What one row holds.
 #[derive(Clone, PartialEq)]
 pub(crate) struct Row {
@@ -112,6 +115,7 @@ impl LogStore {
                 uuid
             }
         };
+        inner.reclaim(folder, uuid)?;
         let location = folder.display().to_string();
         Ok(Self {
             identity: StoreIdentity::new(uuid, BACKEND, FORMAT, location),
@@ -200,6 +204,39 @@ fn no_namespace(operation: Operation, name: &NamespaceName) -> Error {
 }
 
 impl Inner {
+    /// Writes the file anew where most of it was overwritten or deleted.
+    fn reclaim(&mut self, folder: &Path, uuid: Uuid) -> Result<()> {
+        let of = |row: &Row| row.value.as_ref().map_or(0, Bytes::len);
+        let rows = self.spaces.values().flat_map(|space| &space.rows);
+        let rows: usize = rows.map(|(key, row)| 2 * key.len() + of(row) + 150).sum();
+        let control = self.control.iter().map(|(key, record)| key.len() + record.value.len() + 150);
+        let needed = rows + control.sum::<usize>() + 200 * self.spaces.len();
+        if self.log.size() < 2 * needed as u64 + WORTH_IT {
+            return Ok(());
+        }
+        let Self { log, spaces, control, revision } = self;
+        let mut frames = vec![(Entry::Store { uuid, format: FORMAT }, Vec::new())];
+        for (namespace, space) in spaces {
+            frames.push((Entry::Create { namespace: namespace.clone() }, Vec::new()));
+            for (key, row) in &space.rows {
+                let holds =
+                    row.value.as_ref().map_or(Holds::Marker, |value| Holds::Value(value.len()));
+                let key = data_encoding::HEXLOWER.encode(key.as_bytes());
+                let rows = vec![RowEntry { key, version: row.version, holds }];
+                let entry = Entry::Rows { namespace: namespace.clone(), rows };
+                frames.push((entry, row.value.as_deref().unwrap_or_default().to_vec()));
+            }
+        }
+        for (key, record) in control {
+            let entry = Entry::Control { key: key.clone(), there: true, revision: record.revision };
+            frames.push((entry, record.value.to_vec()));
+        }
+        // The last one may have been given to a record that is gone.
+        let last = Entry::Control { key: String::new(), there: false, revision: *revision };
+        frames.push((last, Vec::new()));
+        log.rewrite(folder, frames)
+    }
+
     /// Writes an entry to the log and then to the index.
     pub(crate) fn commit(&mut self, operation: Operation, entry: Entry, body: &[u8]) -> Result<()> {
         self.log.append(operation, &entry, body)?;

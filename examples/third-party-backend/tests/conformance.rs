@@ -1,9 +1,8 @@
-use std::{path::PathBuf, process::ExitCode, sync::Arc};
-
-use logstore::{LogStore, error};
-use pinstate_conformance::{Plug, Site, Suite};
+use pinstate_conformance::{Meter, Plug, Site, Suite};
 use pinstate_core::{Operation, Result, Store};
-
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+#[global_allocator]
+static HEAP: peak_alloc::PeakAlloc = peak_alloc::PeakAlloc;
 struct Log;
 struct Folder((PathBuf, Option<tempfile::TempDir>));
 #[async_trait::async_trait]
@@ -12,7 +11,7 @@ impl Plug for Log {
         "logstore"
     }
     async fn site(&self) -> Result<Box<dyn Site>> {
-        let own = tempfile::tempdir().map_err(|e| error(e, Operation::Open))?;
+        let own = tempfile::tempdir().map_err(|e| logstore::error(e, Operation::Open))?;
         Ok(Box::new(Folder((own.path().join("store"), Some(own)))))
     }
     fn site_in(&self, folder: &std::path::Path) -> Option<Box<dyn Site>> {
@@ -22,9 +21,10 @@ impl Plug for Log {
 #[async_trait::async_trait]
 impl Site for Folder {
     async fn open(&self) -> Result<Arc<dyn Store>> {
-        Ok(Arc::new(LogStore::open(&self.0.0, true)?))
+        Ok(Arc::new(logstore::LogStore::open(&self.0.0, true)?))
     }
 }
 fn main() -> ExitCode {
-    Suite::new(Log).disks(lossyfs::LossyDisks::new()).main()
+    let meter = Meter::new(|| HEAP.reset_peak_usage(), || HEAP.peak_usage());
+    Suite::new(Log).disks(lossyfs::LossyDisks::new()).memory(meter).main()
 }

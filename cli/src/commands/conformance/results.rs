@@ -78,6 +78,9 @@ impl Results {
             text.push_str("\n  ");
             text.push_str(problem);
         }
+        if let Some(measured) = &report.measured {
+            text.push_str(&format!("\n  {measured}"));
+        }
         for missed in &report.weak {
             text.push_str(&format!("\n  weak: {missed}"));
         }
@@ -87,6 +90,7 @@ impl Results {
             "summary": summary,
             "problems": report.problems,
             "levels": report.levels,
+            "measured": report.measured,
             "seconds": report.seconds,
             "seed": report.seed,
         });

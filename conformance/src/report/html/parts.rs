@@ -99,6 +99,7 @@ pub(super) fn head_of(name: &str, report: &Report) -> Markup {
                 }
             }
             (levels(&report.levels))
+            @if let Some(measured) = &report.measured { p.measured { (measured) "." } }
         }
     }
 }
