@@ -13,7 +13,7 @@ use tokio::sync::RwLock;
 
 use crate::case::Cx;
 use crate::check::{Checked, Sort, Violation};
-use crate::clause::{Case, CaseFn, Clause};
+use crate::clause::{Case, CaseFn, Clause, Turn};
 use crate::evidence::{Desk, Evidence, Keep};
 use crate::gate::{Negative, undeclared};
 use crate::history::Origin;
@@ -28,7 +28,7 @@ pub(crate) struct Run {
     /// There until the run is dropped.
     runtime: Option<Runtime>,
     session: Arc<Session>,
-    /// Held for reading by every case, and for writing by one that must run alone.
+    /// Held for reading by every case of every leg, and for writing by one that must run alone.
     quiet: Arc<RwLock<()>>,
     hang: Duration,
     keep: Keep,
@@ -55,6 +55,7 @@ impl Drop for Run {
 impl Run {
     pub(crate) fn new(
         session: Session,
+        quiet: Arc<RwLock<()>>,
         (hang, keep): (Duration, Keep),
         stop: StopFlag,
     ) -> io::Result<Self> {
@@ -63,14 +64,7 @@ impl Run {
             .thread_name("conformance")
             .enable_all()
             .build()?;
-        Ok(Self {
-            runtime: Some(runtime),
-            session: Arc::new(session),
-            quiet: Arc::default(),
-            hang,
-            keep,
-            stop,
-        })
+        Ok(Self { runtime: Some(runtime), session: Arc::new(session), quiet, hang, keep, stop })
     }
 
     pub(crate) fn leg(&self) -> &'static str {
@@ -176,6 +170,14 @@ impl Run {
         if self.stop.is_set() {
             return None;
         }
+        // Not within the case: neither its time nor its patience begins before its turn.
+        let (_beside, _alone);
+        match case.turn {
+            Turn::Alone => _alone = self.runtime.as_ref()?.block_on(self.quiet.write()),
+            Turn::First | Turn::Any => {
+                _beside = self.runtime.as_ref()?.block_on(self.quiet.read());
+            }
+        }
         let began = Instant::now();
         let (answer, answered) = mpsc::channel();
         let calls = Calls::default();
@@ -191,7 +193,6 @@ impl Run {
         );
         let work = run_case(
             Arc::clone(&self.session),
-            Arc::clone(&self.quiet),
             self.stop.clone(),
             (clause, case, seed),
             (calls.clone(), desk.clone()),
@@ -244,17 +245,10 @@ enum Ended {
 /// Runs a case, or what stands in its place, and cleans up after it.
 async fn run_case(
     session: Arc<Session>,
-    quiet: Arc<RwLock<()>>,
     stop: StopFlag,
     (clause, case, seed): (&'static Clause, &'static Case, u64),
     (calls, desk): (Calls, Desk),
 ) -> Ended {
-    let (_beside, _alone);
-    if case.alone {
-        _alone = quiet.write().await;
-    } else {
-        _beside = quiet.read().await;
-    }
     let cx = match stopped_or(&stop, Cx::new(Arc::clone(&session), calls, desk, seed)).await {
         None => return Ended::Stopped,
         Some(Ok(cx)) => cx,

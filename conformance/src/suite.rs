@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use pinstate_core::Store;
 use pinstate_core::transfer::StopFlag;
+use tokio::sync::RwLock;
 
 use crate::clause::{Case, Clause, Declared};
 use crate::clauses;
@@ -50,6 +51,9 @@ pub struct Suite {
     waivers: Vec<Waiver>,
     keep: Keep,
     alone: bool,
+    at_once: Option<usize>,
+    /// What keeps others out while a case runs alone, of whatever leg.
+    quiet: Arc<RwLock<()>>,
     disks: Option<Arc<dyn Disks>>,
     only: Vec<String>,
     stop: StopFlag,
@@ -84,6 +88,8 @@ impl Suite {
             waivers: Vec::new(),
             keep: Keep::Failing,
             alone: false,
+            at_once: None,
+            quiet: Arc::default(),
             disks: None,
             only: Vec::new(),
             stop: StopFlag::new(),
@@ -147,6 +153,15 @@ impl Suite {
     #[must_use]
     pub fn alone(mut self, alone: bool) -> Self {
         self.alone = alone;
+        self
+    }
+
+    /// Sets how many cases a test program runs at the same time, where its arguments do not:
+    /// as many as there are processors, unless set. More are for stores that are far away,
+    /// where most of a case is waiting.
+    #[must_use]
+    pub fn at_once(mut self, cases: usize) -> Self {
+        self.at_once = Some(cases.max(1));
         self
     }
 
@@ -242,7 +257,7 @@ impl Suite {
             profile.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let (plug, disks) = (Arc::clone(&self.plug), self.disks.clone());
         let session = Session::new(plug, leg.clone(), profile, disks);
-        Run::new(session, (self.hang, keep), self.stop.clone())
+        Run::new(session, Arc::clone(&self.quiet), (self.hang, keep), self.stop.clone())
     }
 
     /// Whether a soak that began then has time for another round.
