@@ -20,7 +20,7 @@ use crate::disk::Disk;
 use crate::evidence::Desk;
 use crate::kill::{opened, opened_existing};
 use crate::marks::Marks;
-use crate::plug::Site;
+use crate::plug::{Server, Site};
 use crate::session::Session;
 use crate::watch::Calls;
 
@@ -265,6 +265,15 @@ impl Own {
                  'open_existing'",
             )),
         }
+    }
+
+    /// The server behind the store.
+    pub(crate) fn server(&self) -> Checked<Arc<dyn Server>> {
+        self.site.server().ok_or_else(|| {
+            Violation::not_here(
+                "needs a server that can be taken away, and the plug's sites have no 'server'",
+            )
+        })
     }
 
     /// Opens the store and makes a namespace in it.

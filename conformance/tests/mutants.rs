@@ -23,6 +23,8 @@ mod order;
 mod pins;
 #[path = "mutants/racing.rs"]
 mod racing;
+#[path = "mutants/remote.rs"]
+mod remote;
 #[path = "mutants/scan.rs"]
 mod scan;
 #[path = "mutants/store.rs"]
@@ -36,7 +38,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pinstate_conformance::history::{Part, Promise, Saved, saved};
 use pinstate_conformance::report::{CaseReport, Kill, kills, unproven};
-use pinstate_conformance::{Keep, Leg, Outcome, Plug, Report, Site, Suite, Verdict};
+use pinstate_conformance::{Keep, Leg, Outcome, Plug, Report, Server, Site, Suite, Verdict};
 use pinstate_core::{Error, ErrorKind, Operation, Result, Store};
 use pinstate_memory::{MemoryConfig, MemoryStore};
 
@@ -55,6 +57,7 @@ struct Broken(Bug);
 struct Place {
     bug: Bug,
     opening: std::sync::atomic::AtomicBool,
+    server: Option<Arc<remote::Remote>>,
 }
 
 #[async_trait]
@@ -64,7 +67,8 @@ impl Plug for Broken {
     }
 
     async fn site(&self) -> Result<Box<dyn Site>> {
-        Ok(Box::new(Place { bug: self.0, opening: false.into() }))
+        let server = remote::server(self.0);
+        Ok(Box::new(Place { bug: self.0, opening: false.into(), server }))
     }
 }
 
@@ -81,8 +85,15 @@ impl Site for Place {
             }
             self.opening.store(false, Ordering::SeqCst);
         }
-        let inner = Arc::new(MemoryStore::open(&MemoryConfig::default())?);
+        let mut inner: Arc<dyn Store> = Arc::new(MemoryStore::open(&MemoryConfig::default())?);
+        if let Some(server) = &self.server {
+            inner = remote::through(inner, Arc::clone(server), self.bug);
+        }
         Ok(calls::around(Arc::new(BrokenStore::new(inner, self.bug)), self.bug))
+    }
+
+    fn server(&self) -> Option<Arc<dyn Server>> {
+        self.server.clone().map(|server| -> Arc<dyn Server> { server })
     }
 }
 
@@ -100,6 +111,9 @@ fn hangs(bug: Bug) -> bool {
         Bug::TwoLocksTwoOrders,
         Bug::CloseStrandsWrites,
         Bug::BrokenExportBlocks,
+        Bug::ServerStaysLost,
+        Bug::ServerStrandsCalls,
+        Bug::ReadyWithoutServer,
     ]
     .contains(&bug)
 }
@@ -237,6 +251,7 @@ fn odd_but_right_stores_pass() {
         Bug::InSevens,
         Bug::OneAtATime,
         Bug::OftenUnavailable,
+        Bug::Remote,
     ] {
         let failures = failures(bug, &[], 1);
         assert!(failures.is_empty(), "{bug:?}: {failures:#?}");
