@@ -23,7 +23,7 @@ use crate::history::Promise;
 clauses! {
     P1: "every one of many calls at once is answered, and refused ones were not applied",
         "an import that outruns its store must be slowed down, not lose pins",
-        [all_at_once];
+        [all_at_once as alone];
     P3: "what one client does after another thing comes after it, also while others press",
         "a pin that is replaced must not come back by its older write",
         [in_order_under_pressure];
