@@ -69,6 +69,12 @@ impl Cx {
         Self { store, ..self.clone() }
     }
 
+    /// The same where calls may fail, since the store is disturbed from outside: for cases
+    /// that would never get through otherwise. Elsewhere nothing is tried again.
+    pub(crate) fn hardened(&self) -> Self {
+        if self.session.is_amid_failures() { self.patient() } else { self.clone() }
+    }
+
     /// The store that cases share: for its namespaces use [`namespace`](Self::namespace).
     pub(crate) fn store(&self) -> &Arc<dyn Store> {
         &self.store

@@ -40,6 +40,8 @@ pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     pub(crate) took: Duration,
     pub(crate) evidence: Evidence,
+    /// Whether it failed by a call that may be made again, and by nothing else.
+    pub(crate) interrupted: bool,
 }
 
 impl Drop for Run {
@@ -204,12 +206,17 @@ impl Run {
             })
         });
         let broken = |what: &str| format!("{clause} is broken: {}: {what}; seed {seed}", case.name);
+        let mut interrupted = false;
         let outcome = match answered.recv_timeout(self.hang) {
             Ok(Ok(Ended::Stopped)) => return None,
             Ok(Ok(Ended::Skipped(reason))) => Outcome::Skipped(reason),
             Ok(Ok(Ended::Done(Ok(())))) => Outcome::Passed,
             Ok(Ok(Ended::Done(Err(violation)))) => match violation.sort() {
                 Sort::Broken => Outcome::Failed(broken(&violation.to_string())),
+                Sort::Interrupted => {
+                    interrupted = true;
+                    Outcome::Failed(broken(&violation.to_string()))
+                }
                 Sort::Harness => Outcome::Harness(format!(
                     "{clause} cannot be tested: {}: {}",
                     case.name,
@@ -231,7 +238,7 @@ impl Run {
             }
             Err(RecvTimeoutError::Disconnected) => Outcome::Failed(broken("was cut off")),
         };
-        Some(Ran { outcome, took: began.elapsed(), evidence: desk.take() })
+        Some(Ran { outcome, took: began.elapsed(), evidence: desk.take(), interrupted })
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Session {
     leg: Leg,
     disks: Option<Arc<dyn Disks>>,
     profile: Profile,
+    /// Whether calls may fail, since the store is disturbed from outside.
+    amid_failures: bool,
     marks: Marks,
     shared: Mutex<Shared>,
     /// What every namespace's name begins with, so that runs on one server keep apart.
@@ -64,7 +66,7 @@ impl Session {
         plug: Arc<dyn Plug>,
         leg: Leg,
         profile: Profile,
-        disks: Option<Arc<dyn Disks>>,
+        (disks, amid_failures): (Option<Arc<dyn Disks>>, bool),
     ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -72,6 +74,7 @@ impl Session {
             leg,
             disks,
             profile,
+            amid_failures,
             marks: Marks::default(),
             shared: Mutex::default(),
             prefix: safety::prefix(&safety::draw_run()),
@@ -91,6 +94,11 @@ impl Session {
 
     pub(crate) fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// Whether calls may fail, since the store is disturbed from outside.
+    pub(crate) fn is_amid_failures(&self) -> bool {
+        self.amid_failures
     }
 
     /// The store that cases share.

@@ -32,6 +32,9 @@ use crate::waive::{self, Waiver};
 /// How long a case may take before it counts as hanging.
 const HANG: Duration = Duration::from_secs(120);
 
+/// How often a case is begun at most where calls may fail.
+const ATTEMPTS: u32 = 5;
+
 /// The variable that sets the seed.
 const SEED: &str = "PINSTATE_CONFORMANCE_SEED";
 /// The variable that names a folder for the reports of a test program.
@@ -52,6 +55,7 @@ pub struct Suite {
     keep: Keep,
     alone: bool,
     at_once: Option<usize>,
+    amid_failures: bool,
     /// What keeps others out while a case runs alone, of whatever leg.
     quiet: Arc<RwLock<()>>,
     disks: Option<Arc<dyn Disks>>,
@@ -89,6 +93,7 @@ impl Suite {
             keep: Keep::Failing,
             alone: false,
             at_once: None,
+            amid_failures: false,
             quiet: Arc::default(),
             disks: None,
             only: Vec::new(),
@@ -162,6 +167,16 @@ impl Suite {
     #[must_use]
     pub fn at_once(mut self, cases: usize) -> Self {
         self.at_once = Some(cases.max(1));
+        self
+    }
+
+    /// Says that the store is disturbed while the suite runs, as by nodes that die: calls may
+    /// fail, and must say so. A case that was interrupted by a failure that may be tried
+    /// again is begun anew, up to five times in all, in namespaces of its own; whatever else
+    /// is wrong fails at once, as ever.
+    #[must_use]
+    pub fn amid_failures(mut self) -> Self {
+        self.amid_failures = true;
         self
     }
 
@@ -256,7 +271,7 @@ impl Suite {
         let profile =
             profile.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let (plug, disks) = (Arc::clone(&self.plug), self.disks.clone());
-        let session = Session::new(plug, leg.clone(), profile, disks);
+        let session = Session::new(plug, leg.clone(), profile, (disks, self.amid_failures));
         Run::new(session, Arc::clone(&self.quiet), (self.hang, keep), self.stop.clone())
     }
 
@@ -296,7 +311,15 @@ impl Suite {
         case: &'static Case,
         seed: u64,
     ) -> Option<Verdict> {
-        let Ran { outcome, took, evidence } = run.execute(clause, case, seed)?;
+        let mut attempt = 1;
+        let Ran { outcome, took, evidence, .. } = loop {
+            let ran = run.execute(clause, case, seed)?;
+            if !(self.amid_failures && ran.interrupted && attempt < ATTEMPTS) {
+                break ran;
+            }
+            attempt += 1;
+            program::note(&format!("begun anew: {}", ran.outcome.message().unwrap_or_default()));
+        };
         let place = (run.leg(), clause, case.name);
         let outcome = waive::judge(&self.waivers, waive::today(), place, outcome);
         let capability = case.gate.map(|gate| gate.name);

@@ -280,6 +280,20 @@ fn a_store_that_promises_less_is_asked_for_less() {
     assert!(!verdicts.is_empty() && verdicts.iter().all(skipped), "{verdicts:#?}");
 }
 
+#[test]
+fn amid_failures_a_case_is_begun_anew_and_a_wrong_answer_is_none_the_less_wrong() {
+    let failed = |bug, clauses: &[&str], amid: bool| {
+        let suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(1);
+        let suite = if amid { suite.amid_failures() } else { suite };
+        let verdicts = suite.verdicts(clauses).expect("threads can be started");
+        let failed = verdicts.iter().filter(|verdict| verdict.outcome.is_failure());
+        failed.map(|verdict| verdict.clause.id).collect::<Vec<_>>()
+    };
+    assert_eq!(failed(Bug::Disturbed, &["C3", "R2", "R3"], false).len(), 1);
+    assert!(failed(Bug::Disturbed, &["C3", "R2", "R3"], true).is_empty());
+    assert!(failed(Bug::ScanEndsEarly, &["L1"], true).contains(&"L1"));
+}
+
 fn report(bug: Bug, clauses: &[&str], keep: Keep) -> Report {
     let suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(1).histories(keep);
     suite.report(clauses, &mut |_| {}).expect("threads can be started")

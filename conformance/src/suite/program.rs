@@ -162,7 +162,7 @@ impl Suite {
 }
 
 #[expect(clippy::print_stderr, reason = "the runner of a test program speaks to people")]
-fn note(text: &str) {
+pub(super) fn note(text: &str) {
     eprintln!("{text}");
 }
 

@@ -32,6 +32,8 @@ macro_rules! bugs {
             OftenUnavailable,
             /// Odd but right: is reached through a server that can be taken away.
             Remote,
+            /// Right where that is expected: one call is not answered in time.
+            Disturbed,
             /// Odd, and right where it is declared: handles lag behind one another.
             Lagging,
         }
