@@ -69,10 +69,15 @@ impl Cx {
         Self { store, ..self.clone() }
     }
 
+    /// Whether calls may fail, since the store is disturbed from outside.
+    pub(crate) fn amid_failures(&self) -> bool {
+        self.session.is_amid_failures()
+    }
+
     /// The same where calls may fail, since the store is disturbed from outside: for cases
     /// that would never get through otherwise. Elsewhere nothing is tried again.
     pub(crate) fn hardened(&self) -> Self {
-        if self.session.is_amid_failures() { self.patient() } else { self.clone() }
+        if self.amid_failures() { self.patient() } else { self.clone() }
     }
 
     /// The store that cases share: for its namespaces use [`namespace`](Self::namespace).
@@ -286,7 +291,7 @@ impl Own {
     pub(crate) async fn open_new(&self) -> Checked<(Arc<dyn Store>, Ns)> {
         let store = self.open().await?;
         let name = self.cx.name()?;
-        store.create_namespace(&name).await?;
+        at_last(|| store.create_namespace(&name), ErrorKind::Conflict).await?;
         let ns = self.cx.open(&store, &name).await?;
         Ok((store, ns))
     }

@@ -93,7 +93,8 @@ impl Nodes {
 impl Server for Nodes {
     async fn stop(&self) -> Result<()> {
         self.each(|bed| {
-            bed.cluster.nodes().iter().try_for_each(|node| bed.cluster.kill(node.number))
+            // Not killed: what all replicas lose together is lost, as declared.
+            bed.cluster.nodes().iter().try_for_each(|node| bed.cluster.end_node(node.number))
         })
         .await
     }

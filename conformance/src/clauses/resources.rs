@@ -5,7 +5,7 @@ use std::time::Duration;
 use pinstate_core::{ErrorKind, ScanOptions};
 
 use super::list::pairs;
-use crate::case::{Cx, Own};
+use crate::case::{Cx, Own, at_last};
 use crate::check::{Checked, Violation, holds, same};
 use crate::clause::clauses;
 
@@ -59,7 +59,7 @@ async fn opened_and_closed(own: &Own) -> Checked {
         ns.put("k", "v").await?;
         let mut scan = ns.raw.scan(ScanOptions::new()).await?;
         scan.next().await?;
-        store.drop_namespace(&ns.name).await?;
+        at_last(|| store.drop_namespace(&ns.name), ErrorKind::NoNamespace).await?;
         store.close().await?;
     }
     Ok(())
