@@ -102,11 +102,14 @@ pub(crate) async fn purge(core: &Arc<Core>, room: &Arc<Room>, before: Version) -
         let old =
             page.items.into_iter().flatten().filter(|row| row.deleted && row.version < before);
         let deletes = old.map(|row| purge_one(core, room, row));
-        let done: Vec<()> = stream::iter(deletes)
-            .buffer_unordered(64)
-            .try_collect()
-            .await
-            .map_err(|e| room.found(e).with_context("markers purged before", purged))?;
+        let done: Result<Vec<()>> = stream::iter(deletes).buffer_unordered(64).try_collect().await;
+        let done = match done {
+            Ok(done) => done,
+            Err(error) => {
+                let error = room.found(core, error).await;
+                return Err(error.with_context("markers purged before", purged));
+            }
+        };
         purged += done.len() as u64;
     }
     Ok(purged)

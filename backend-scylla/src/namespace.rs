@@ -104,8 +104,9 @@ impl ScyllaNamespace {
     }
 
     /// What a failure about one record means.
-    fn failed(&self, key: &Key, error: Error) -> Error {
-        self.room.found(error).with_key(key.clone())
+    async fn failed(&self, key: &Key, error: Error) -> Error {
+        // On the heap, since this is rare and would make every call larger.
+        Box::pin(self.room.found(&self.core, error)).await.with_key(key.clone())
     }
 
     async fn put_one(&self, put: &Put, operation: Operation, if_newer: bool) -> Result<Written> {
@@ -114,7 +115,7 @@ impl ScyllaNamespace {
         let statement = &self.room.statements.put;
         match self.core.run(operation, Work::Write, statement, values).await {
             Ok(_) => Ok(if if_newer { Written::Resolved } else { Written::Applied }),
-            Err(error) => Err(self.failed(&put.key, error)),
+            Err(error) => Err(self.failed(&put.key, error).await),
         }
     }
 
@@ -135,7 +136,7 @@ impl ScyllaNamespace {
         let values = (delete.version.micros(), delete.key.as_bytes());
         match self.core.run(operation, Work::Write, statement, values).await {
             Ok(_) => Ok(written),
-            Err(error) => Err(self.failed(&delete.key, error)),
+            Err(error) => Err(self.failed(&delete.key, error).await),
         }
     }
 
@@ -207,7 +208,7 @@ impl ScyllaNamespace {
         operation: Operation,
         failure: Error,
     ) -> Result<(QueryResult, Error)> {
-        let failure = self.failed(key, failure);
+        let failure = self.failed(key, failure).await;
         let cannot = matches!(failure.kind(), ErrorKind::Unavailable | ErrorKind::Timeout);
         let Some(statement) = statement.filter(|_| cannot) else { return Err(failure) };
         match self.core.run(operation, Work::Read, statement, (key.as_bytes(),)).await {

@@ -89,7 +89,7 @@ pub(crate) async fn read(
         if error.was_too_much() && (silent.is_none() || tried > 0) {
             weight.was_too_much();
         }
-        let error = room.found(error.told());
+        let error = Box::pin(room.found(core, error.told())).await;
         tried += 1;
         let may_help = matches!(
             error.kind(),

@@ -5,10 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use pinstate_core::{Error, ErrorKind, Operation, Result, Scope};
+use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Result, RetryClass, Scope};
 use scylla::client::session::Session;
 use uuid::Uuid;
 
+use crate::catalog::Space;
 use crate::core::Core;
 use crate::error::no_namespace;
 use crate::open::rows;
@@ -16,6 +17,7 @@ use crate::pace::Pace;
 use crate::ring::Ring;
 use crate::schema::TableName;
 use crate::statements::Statements;
+use crate::store::table_of;
 
 /// How long what is known of the ring is believed. A page that goes to a node which has
 /// lost its range meanwhile is answered all the same, by way of another.
@@ -63,14 +65,16 @@ impl Room {
         Ok(())
     }
 
-    /// What a failure means here: a table that is missing is a namespace that is gone.
-    pub(crate) fn found(&self, error: Error) -> Error {
+    /// What a failure means here: a table that is missing may be a namespace that is gone.
+    pub(crate) async fn found(&self, core: &Core, error: Error) -> Error {
         if error.kind() != ErrorKind::NoNamespace {
             return error;
         }
-        self.shut();
-        no_namespace(error.operation(), self.scope.namespace.as_str())
-            .with_context("table", &self.table)
+        let error = missing(core, &self.scope.namespace, &self.table, error).await;
+        if error.kind() == ErrorKind::NoNamespace {
+            self.shut();
+        }
+        error
     }
 
     /// The ring as it is for this table.
@@ -95,6 +99,36 @@ impl Room {
         *self.ring.lock() = Some((Instant::now(), Arc::clone(&ring)));
         ring
     }
+}
+
+/// What it means that a node does not know the table of a namespace. One that was away may
+/// not have caught up with the schema, so it is the catalog that says what is gone.
+pub(crate) async fn missing(
+    core: &Core,
+    name: &NamespaceName,
+    table: &TableName,
+    error: Error,
+) -> Error {
+    let operation = error.operation();
+    let mapped = match core.catalog(operation).await {
+        Ok(catalog) => catalog.get(Space::Namespace, name.as_str(), operation).await,
+        Err(error) => Err(error),
+    };
+    let what = match mapped {
+        Err(error) if error.kind() == ErrorKind::Closed => return error,
+        Err(_) => "a node does not know the namespace's table, and the catalog cannot be read",
+        Ok(Some(entry)) if table_of(&entry, name.as_str()).is_ok_and(|now| now == *table) => {
+            "a node does not know the namespace's table, which the catalog names: it has not \
+             caught up since it was away, or the table was dropped by hand"
+        }
+        Ok(_) => return no_namespace(operation, name.as_str()).with_context("table", table),
+    };
+    crate::error::error(ErrorKind::Unavailable, operation, what)
+        .with_retry(RetryClass::Backoff)
+        .with_outcome(error.outcome())
+        .with_context("namespace", name)
+        .with_context("table", table)
+        .with_source(error)
 }
 
 /// The tablets of a table, from ScyllaDB's own list.

@@ -23,7 +23,7 @@ use crate::health;
 use crate::limit::Limit;
 use crate::namespace::ScyllaNamespace;
 use crate::open::{Reached, reach, reads_own_writes, store_of};
-use crate::room::Room;
+use crate::room::{Room, missing};
 use crate::schema::{SCHEMA, TableName, foreign};
 use crate::statements::{ControlStatements, Statements};
 use crate::stats::Stats;
@@ -225,7 +225,7 @@ impl ScyllaStore {
     }
 }
 
-fn table_of(entry: &Entry, name: &str) -> Result<TableName> {
+pub(crate) fn table_of(entry: &Entry, name: &str) -> Result<TableName> {
     serde_json::from_slice::<Mapping>(&entry.value)
         .ok()
         .and_then(|mapping| TableName::parse(&mapping.table))
@@ -322,12 +322,13 @@ impl Store for ScyllaStore {
         let session = self.core.session(operation)?;
         let (config, dialect) = (&self.core.config, self.core.facts.dialect);
         let table = mapped.table.as_str();
-        let statements = Statements::prepare(&session, config, dialect, table, operation)
-            .await
-            .map_err(|error| match error.kind() {
-                ErrorKind::NoNamespace => error.with_context("table", table),
-                _ => error,
-            })?;
+        let prepared = Statements::prepare(&session, config, dialect, table, operation).await;
+        let statements = match prepared {
+            Err(error) if error.kind() == ErrorKind::NoNamespace => {
+                return Err(missing(&self.core, name, &mapped.table, error).await);
+            }
+            prepared => prepared?,
+        };
         let scope = Scope { store: self.identity.uuid, format: SCHEMA, namespace: name.clone() };
         let room = Arc::new(Room::new(scope, mapped.table, statements));
         let mut rooms = self.rooms.lock();

@@ -29,8 +29,15 @@ pub(crate) enum Tables {
 /// the last replica's share of it may still be on its way: it would arrive in the emptied
 /// table as a record of the next namespace. Servers give such a write up after
 /// `write_request_timeout`, two seconds unless configured.
+///
+/// Emptying a table takes every node that has a part of it, and making one does not. So who
+/// breaks nodes holds a lock, and new tables are made meanwhile.
 #[derive(Clone, Debug, Default)]
-pub struct TablePool(Arc<Mutex<VecDeque<(TableName, Instant)>>>);
+pub struct TablePool {
+    tables: Arc<Mutex<VecDeque<(TableName, Instant)>>>,
+    /// Held for writing while nodes are broken, and for reading while tables are emptied.
+    whole: Arc<tokio::sync::RwLock<()>>,
+}
 
 /// How long a table rests.
 const REST: Duration = Duration::from_secs(6);
@@ -42,14 +49,20 @@ impl TablePool {
         Self::default()
     }
 
+    /// An empty pool of a cluster whose nodes are broken by whoever holds this for writing.
+    #[must_use]
+    pub fn breakable(whole: Arc<tokio::sync::RwLock<()>>) -> Self {
+        Self { tables: Arc::default(), whole }
+    }
+
     /// Adds a table that nobody has used since then.
     pub fn put(&self, table: &str, since: Instant) {
-        self.0.lock().extend(TableName::parse(table).map(|table| (table, since)));
+        self.tables.lock().extend(TableName::parse(table).map(|table| (table, since)));
     }
 
     /// The table that has rested longest, if it has rested enough.
     fn take(&self) -> Option<(TableName, Instant)> {
-        let mut tables = self.0.lock();
+        let mut tables = self.tables.lock();
         tables.front().filter(|(_, since)| since.elapsed() >= REST)?;
         tables.pop_front()
     }
@@ -59,13 +72,14 @@ impl Tables {
     /// An empty table that nobody uses.
     pub(crate) async fn make(&self, core: &Core, operation: Operation) -> Result<TableName> {
         if let Self::Pool(pool) = self
+            && let Ok(_whole) = pool.whole.try_read()
             && let Some((table, since)) = pool.take()
         {
             let text = format!("TRUNCATE TABLE \"{}\".{table}", core.config.keyspace);
             let emptied = Ddl::of(core, operation)?.run(operation, text, Wanted::Done).await;
             // For whoever comes next, who empties it first.
             return emptied.map(|()| table.clone()).inspect_err(|_| {
-                pool.0.lock().push_front((table, since));
+                pool.tables.lock().push_front((table, since));
             });
         }
         let table = TableName::fresh();

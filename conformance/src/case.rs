@@ -21,7 +21,7 @@ use crate::evidence::Desk;
 use crate::kill::{opened, opened_existing};
 use crate::marks::Marks;
 use crate::meter::Meter;
-use crate::plug::Site;
+use crate::plug::{Server, Site};
 use crate::session::Session;
 use crate::watch::Calls;
 
@@ -68,6 +68,17 @@ impl Cx {
             .with_seed(self.seed);
         let store = wrap(Arc::clone(&self.store), Retry::new(options));
         Self { store, ..self.clone() }
+    }
+
+    /// Whether calls may fail, since the store is disturbed from outside.
+    pub(crate) fn amid_failures(&self) -> bool {
+        self.session.is_amid_failures()
+    }
+
+    /// The same where calls may fail, since the store is disturbed from outside: for cases
+    /// that would never get through otherwise. Elsewhere nothing is tried again.
+    pub(crate) fn hardened(&self) -> Self {
+        if self.amid_failures() { self.patient() } else { self.clone() }
     }
 
     /// The store that cases share: for its namespaces use [`namespace`](Self::namespace).
@@ -293,11 +304,20 @@ impl Own {
         self.site.make_newer().await
     }
 
+    /// The server behind the store.
+    pub(crate) fn server(&self) -> Checked<Arc<dyn Server>> {
+        self.site.server().ok_or_else(|| {
+            Violation::not_here(
+                "needs a server that can be taken away, and the plug's sites have no 'server'",
+            )
+        })
+    }
+
     /// Opens the store and makes a namespace in it.
     pub(crate) async fn open_new(&self) -> Checked<(Arc<dyn Store>, Ns)> {
         let store = self.open().await?;
         let name = self.cx.name()?;
-        store.create_namespace(&name).await?;
+        at_last(|| store.create_namespace(&name), ErrorKind::Conflict).await?;
         let ns = self.cx.open(&store, &name).await?;
         Ok((store, ns))
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::panic::Location;
 
-use pinstate_core::{Error, ErrorKind, Operation};
+use pinstate_core::{Error, ErrorKind, Operation, RetryClass};
 
 /// What a case found to break its clause.
 #[derive(Clone, Debug)]
@@ -18,6 +18,9 @@ pub struct Violation {
 pub(crate) enum Sort {
     /// The clause is broken.
     Broken,
+    /// A call failed where it was expected not to, and may be made again: as bad, unless the
+    /// store is disturbed from outside.
+    Interrupted,
     /// The suite or its plug failed before it could tell.
     Harness,
     /// What the case needs is not to be had here.
@@ -90,7 +93,9 @@ impl fmt::Display for Violation {
 impl From<Error> for Violation {
     #[track_caller]
     fn from(error: Error) -> Self {
-        Self::new(format!("expected no error, got: {error}"))
+        let passes = error.retry_class() != RetryClass::Never;
+        let sort = if passes { Sort::Interrupted } else { Sort::Broken };
+        Self { sort, ..Self::new(format!("expected no error, got: {error}")) }
     }
 }
 

@@ -46,9 +46,18 @@ pub(crate) struct Declared {
 pub(crate) struct Case {
     pub(crate) name: &'static str,
     pub(crate) gate: Option<&'static Gate>,
-    /// Whether nothing else may run beside it, since it counts what the process holds.
-    pub(crate) alone: bool,
+    pub(crate) turn: Turn,
     pub(crate) run: CaseFn,
+}
+
+/// When a case runs where several do at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Turn {
+    /// Among the first, since it takes longest: what is begun last ends last.
+    First,
+    Any,
+    /// When nothing else does, since it counts what the process holds, or would be disturbed.
+    Alone,
 }
 
 pub(crate) type CaseFn = fn(Cx) -> BoxFuture<'static, Checked>;
@@ -56,9 +65,10 @@ pub(crate) type CaseFn = fn(Cx) -> BoxFuture<'static, Checked>;
 /// Declares the clauses of a group and registers their cases, in one place: a case that is
 /// written and not named here is dead code, and the compiler says so.
 ///
-/// `case if GATE` runs where a capability is declared; `case as alone` runs by itself.
+/// `case if GATE` runs where a capability is declared; `case as alone` runs by itself, and
+/// `case as long` is begun early.
 macro_rules! clauses {
-    ($($id:ident: $title:literal, $why:literal, [$($case:ident $(if $gate:ident)? $(as $alone:ident)?),* $(,)?];)*) => {
+    ($($id:ident: $title:literal, $why:literal, [$($case:ident $(if $gate:ident)? $(as $turn:ident)?),* $(,)?];)*) => {
         pub(super) static CLAUSES: &[$crate::clause::Declared] = &[$(
             $crate::clause::Declared {
                 clause: &$crate::clause::Clause {
@@ -69,7 +79,7 @@ macro_rules! clauses {
                 cases: &[$($crate::clause::Case {
                     name: stringify!($case),
                     gate: $crate::clause::clauses!(@gate $($gate)?),
-                    alone: $crate::clause::clauses!(@alone $($alone)?),
+                    turn: $crate::clause::clauses!(@turn $($turn)?),
                     run: |cx| Box::pin($case(cx)),
                 }),*],
             },
@@ -77,8 +87,9 @@ macro_rules! clauses {
     };
     (@gate) => { None };
     (@gate $gate:ident) => { Some(&$crate::gate::$gate) };
-    (@alone) => { false };
-    (@alone alone) => { true };
+    (@turn) => { $crate::clause::Turn::Any };
+    (@turn long) => { $crate::clause::Turn::First };
+    (@turn alone) => { $crate::clause::Turn::Alone };
 }
 
 pub(crate) use clauses;

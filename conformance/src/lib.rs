@@ -148,7 +148,7 @@ pub use disk::{Disk, Disks, Fault, Look, Loss, Platter};
 pub use evidence::{Evidence, Keep};
 pub use kill::Child;
 pub use meter::Meter;
-pub use plug::{About, Leg, Plug, Site};
+pub use plug::{About, Leg, Plug, Server, Site};
 pub use profile::{Profile, UnknownProfile};
 pub use report::Report;
 pub use safety::{Leftover, leftovers};

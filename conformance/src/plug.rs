@@ -113,6 +113,29 @@ pub trait Site: Send + Sync {
     async fn make_newer(&self) -> Option<Result<()>> {
         None
     }
+
+    /// The server behind the store of this site, for the case that takes it away for a while,
+    /// when no other case runs. `None` where there is none, or none to be taken away; that
+    /// case is skipped then.
+    fn server(&self) -> Option<Arc<dyn Server>> {
+        None
+    }
+}
+
+/// A server that can be taken away. A case that is broken off may leave it stopped.
+#[async_trait]
+pub trait Server: Send + Sync {
+    /// Stops it. Returns when it answers nobody any more.
+    ///
+    /// # Errors
+    /// What kept it from being stopped.
+    async fn stop(&self) -> Result<()>;
+
+    /// Starts it again with all that it had. Returns when it answers.
+    ///
+    /// # Errors
+    /// What kept it from being started.
+    async fn start(&self) -> Result<()>;
 }
 
 /// One way of running every case: the store under some layers, or none.

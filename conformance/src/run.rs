@@ -13,7 +13,7 @@ use tokio::sync::RwLock;
 
 use crate::case::Cx;
 use crate::check::{Checked, Sort, Violation};
-use crate::clause::{Case, CaseFn, Clause};
+use crate::clause::{Case, CaseFn, Clause, Turn};
 use crate::evidence::{Desk, Evidence, Keep};
 use crate::gate::{Negative, undeclared};
 use crate::history::Origin;
@@ -28,7 +28,7 @@ pub(crate) struct Run {
     /// There until the run is dropped.
     runtime: Option<Runtime>,
     session: Arc<Session>,
-    /// Shared by the legs of a suite, which run side by side in one process.
+    /// Held for reading by every case of every leg, and for writing by one that must run alone.
     quiet: Arc<RwLock<()>>,
     hang: Duration,
     keep: Keep,
@@ -40,6 +40,8 @@ pub(crate) struct Ran {
     pub(crate) outcome: Outcome,
     pub(crate) took: Duration,
     pub(crate) evidence: Evidence,
+    /// Whether it failed by a call that may be made again, and by nothing else.
+    pub(crate) interrupted: bool,
 }
 
 impl Drop for Run {
@@ -174,7 +176,7 @@ impl Run {
         // does not keep others out for good.
         let quiet = Arc::clone(&self.quiet);
         let _quiet = self.block_on(async move {
-            if case.alone {
+            if case.turn == Turn::Alone {
                 Either::Left(quiet.write_owned().await)
             } else {
                 Either::Right(quiet.read_owned().await)
@@ -206,12 +208,17 @@ impl Run {
             })
         });
         let broken = |what: &str| format!("{clause} is broken: {}: {what}; seed {seed}", case.name);
+        let mut interrupted = false;
         let outcome = match answered.recv_timeout(self.hang) {
             Ok(Ok(Ended::Stopped)) => return None,
             Ok(Ok(Ended::Skipped(reason))) => Outcome::Skipped(reason),
             Ok(Ok(Ended::Done(Ok(())))) => Outcome::Passed,
             Ok(Ok(Ended::Done(Err(violation)))) => match violation.sort() {
                 Sort::Broken => Outcome::Failed(broken(&violation.to_string())),
+                Sort::Interrupted => {
+                    interrupted = true;
+                    Outcome::Failed(broken(&violation.to_string()))
+                }
                 Sort::Harness => Outcome::Harness(format!(
                     "{clause} cannot be tested: {}: {}",
                     case.name,
@@ -233,7 +240,7 @@ impl Run {
             }
             Err(RecvTimeoutError::Disconnected) => Outcome::Failed(broken("was cut off")),
         };
-        Some(Ran { outcome, took: began.elapsed(), evidence: desk.take() })
+        Some(Ran { outcome, took: began.elapsed(), evidence: desk.take(), interrupted })
     }
 }
 

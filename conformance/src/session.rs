@@ -29,6 +29,8 @@ pub(crate) struct Session {
     leg: Leg,
     tools: Tools,
     profile: Profile,
+    /// Whether calls may fail, since the store is disturbed from outside.
+    amid_failures: bool,
     marks: Marks,
     shared: Mutex<Shared>,
     /// What every namespace's name begins with, so that runs on one server keep apart.
@@ -68,13 +70,19 @@ struct Standing {
 }
 
 impl Session {
-    pub(crate) fn new(plug: Arc<dyn Plug>, leg: Leg, profile: Profile, tools: Tools) -> Self {
+    pub(crate) fn new(
+        plug: Arc<dyn Plug>,
+        leg: Leg,
+        profile: Profile,
+        (tools, amid_failures): (Tools, bool),
+    ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             plug,
             leg,
             tools,
             profile,
+            amid_failures,
             marks: Marks::default(),
             shared: Mutex::default(),
             prefix: safety::prefix(&safety::draw_run()),
@@ -94,6 +102,11 @@ impl Session {
 
     pub(crate) fn profile(&self) -> Profile {
         self.profile
+    }
+
+    /// Whether calls may fail, since the store is disturbed from outside.
+    pub(crate) fn is_amid_failures(&self) -> bool {
+        self.amid_failures
     }
 
     /// The store that cases share.

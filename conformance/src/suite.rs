@@ -35,6 +35,9 @@ use crate::waive::{self, Waiver};
 /// How long a case may take before it counts as hanging.
 const HANG: Duration = Duration::from_secs(120);
 
+/// How often a case is begun at most where calls may fail.
+const ATTEMPTS: u32 = 5;
+
 /// The variable that sets the seed.
 const SEED: &str = "PINSTATE_CONFORMANCE_SEED";
 /// The variable that names a folder for the reports of a test program.
@@ -56,8 +59,10 @@ pub struct Suite {
     waivers: Vec<Waiver>,
     keep: Keep,
     alone: bool,
+    at_once: Option<usize>,
+    amid_failures: bool,
     tools: Tools,
-    /// Held for reading by every case, and for writing by one that must run alone.
+    /// What keeps others out while a case runs alone, of whatever leg.
     quiet: Arc<RwLock<()>>,
     only: Vec<String>,
     stop: StopFlag,
@@ -92,6 +97,8 @@ impl Suite {
             waivers: Vec::new(),
             keep: Keep::Failing,
             alone: false,
+            at_once: None,
+            amid_failures: false,
             tools: Tools::default(),
             quiet: Arc::default(),
             only: Vec::new(),
@@ -156,6 +163,25 @@ impl Suite {
     #[must_use]
     pub fn alone(mut self, alone: bool) -> Self {
         self.alone = alone;
+        self
+    }
+
+    /// Sets how many cases a test program runs at the same time, where its arguments do not:
+    /// as many as there are processors, unless set. More are for stores that are far away,
+    /// where most of a case is waiting.
+    #[must_use]
+    pub fn at_once(mut self, cases: usize) -> Self {
+        self.at_once = Some(cases.max(1));
+        self
+    }
+
+    /// Says that the store is disturbed while the suite runs, as by nodes that die: calls may
+    /// fail, and must say so. A case that was interrupted by a failure that may be tried
+    /// again is begun anew, up to five times in all, in namespaces of its own; whatever else
+    /// is wrong fails at once, as ever.
+    #[must_use]
+    pub fn amid_failures(mut self) -> Self {
+        self.amid_failures = true;
         self
     }
 
@@ -266,8 +292,8 @@ impl Suite {
         let profile = self.profile.clone();
         let profile =
             profile.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let plug = Arc::clone(&self.plug);
-        let session = Session::new(plug, leg.clone(), profile, self.tools.clone());
+        let (plug, tools) = (Arc::clone(&self.plug), self.tools.clone());
+        let session = Session::new(plug, leg.clone(), profile, (tools, self.amid_failures));
         Run::new(session, Arc::clone(&self.quiet), (self.hang, keep), self.stop.clone())
     }
 
@@ -307,7 +333,15 @@ impl Suite {
         case: &'static Case,
         seed: u64,
     ) -> Option<Verdict> {
-        let Ran { outcome, took, evidence } = run.execute(clause, case, seed)?;
+        let mut attempt = 1;
+        let Ran { outcome, took, evidence, .. } = loop {
+            let ran = run.execute(clause, case, seed)?;
+            if !(self.amid_failures && ran.interrupted && attempt < ATTEMPTS) {
+                break ran;
+            }
+            attempt += 1;
+            program::note(&format!("begun anew: {}", ran.outcome.message().unwrap_or_default()));
+        };
         let place = (run.leg(), clause, case.name);
         let outcome = waive::judge(&self.waivers, waive::today(), place, outcome);
         let capability = case.gate.map(|gate| gate.name);

@@ -23,6 +23,8 @@ mod order;
 mod pins;
 #[path = "mutants/racing.rs"]
 mod racing;
+#[path = "mutants/remote.rs"]
+mod remote;
 #[path = "mutants/scan.rs"]
 mod scan;
 #[path = "mutants/store.rs"]
@@ -37,7 +39,7 @@ use async_trait::async_trait;
 use peak_alloc::PeakAlloc;
 use pinstate_conformance::history::{Observed, Part, Promise, Saved, saved};
 use pinstate_conformance::report::{CaseReport, Kill, kills, unproven};
-use pinstate_conformance::{Keep, Leg, Meter, Outcome, Plug, Report, Site, Suite, Verdict};
+use pinstate_conformance::{Keep, Leg, Meter, Outcome, Plug, Report, Server, Site, Suite, Verdict};
 use pinstate_core::{Error, ErrorKind, Operation, Result, Store};
 use pinstate_memory::{MemoryConfig, MemoryStore};
 
@@ -56,6 +58,7 @@ struct Broken(Bug);
 struct Place {
     bug: Bug,
     opening: std::sync::atomic::AtomicBool,
+    server: Option<Arc<remote::Remote>>,
 }
 
 #[async_trait]
@@ -65,7 +68,8 @@ impl Plug for Broken {
     }
 
     async fn site(&self) -> Result<Box<dyn Site>> {
-        Ok(Box::new(Place { bug: self.0, opening: false.into() }))
+        let server = remote::server(self.0);
+        Ok(Box::new(Place { bug: self.0, opening: false.into(), server }))
     }
 }
 
@@ -82,8 +86,15 @@ impl Site for Place {
             }
             self.opening.store(false, Ordering::SeqCst);
         }
-        let inner = Arc::new(MemoryStore::open(&MemoryConfig::default())?);
+        let mut inner: Arc<dyn Store> = Arc::new(MemoryStore::open(&MemoryConfig::default())?);
+        if let Some(server) = &self.server {
+            inner = remote::through(inner, Arc::clone(server), self.bug);
+        }
         Ok(calls::around(Arc::new(BrokenStore::new(inner, self.bug)), self.bug))
+    }
+
+    fn server(&self) -> Option<Arc<dyn Server>> {
+        self.server.clone().map(|server| -> Arc<dyn Server> { server })
     }
 }
 
@@ -101,6 +112,9 @@ fn hangs(bug: Bug) -> bool {
         Bug::TwoLocksTwoOrders,
         Bug::CloseStrandsWrites,
         Bug::BrokenExportBlocks,
+        Bug::ServerStaysLost,
+        Bug::ServerStrandsCalls,
+        Bug::ReadyWithoutServer,
     ]
     .contains(&bug)
 }
@@ -256,6 +270,7 @@ fn odd_but_right_stores_pass() {
         Bug::InSevens,
         Bug::OneAtATime,
         Bug::OftenUnavailable,
+        Bug::Remote,
     ] {
         let failures = failures(bug, &[], 1);
         assert!(failures.is_empty(), "{bug:?}: {failures:#?}");
@@ -312,6 +327,20 @@ fn what_histories_showed_is_measured() {
     assert!(pinstate_conformance::report::html(&[&report]).contains(&text), "{text}");
     let again = Report::from_json(&report.to_json().unwrap()).unwrap();
     assert_eq!(again.measured, report.measured);
+}
+
+#[test]
+fn amid_failures_a_case_is_begun_anew_and_a_wrong_answer_is_none_the_less_wrong() {
+    let failed = |bug, clauses: &[&str], amid: bool| {
+        let suite = Suite::new(Broken(bug)).legs(vec![Leg::raw()]).seed(1);
+        let suite = if amid { suite.amid_failures() } else { suite };
+        let verdicts = suite.verdicts(clauses).expect("threads can be started");
+        let failed = verdicts.iter().filter(|verdict| verdict.outcome.is_failure());
+        failed.map(|verdict| verdict.clause.id).collect::<Vec<_>>()
+    };
+    assert_eq!(failed(Bug::Disturbed, &["C3", "R2", "R3"], false).len(), 1);
+    assert!(failed(Bug::Disturbed, &["C3", "R2", "R3"], true).is_empty());
+    assert!(failed(Bug::ScanEndsEarly, &["L1"], true).contains(&"L1"));
 }
 
 fn report(bug: Bug, clauses: &[&str], keep: Keep) -> Report {

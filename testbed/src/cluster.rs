@@ -234,6 +234,15 @@ impl Cluster {
         self.fleet.kill(self.place(number)?)
     }
 
+    /// Ends node `number` as its operator does, with all that it has on its disk, and returns
+    /// when it is gone.
+    ///
+    /// # Errors
+    /// If there is no such node, or it is dead.
+    pub fn end_node(&self, number: usize) -> Result<()> {
+        self.fleet.end(self.place(number)?)
+    }
+
     /// Starts the dead node `number` on its data and returns when it answers.
     ///
     /// # Errors

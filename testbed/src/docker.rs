@@ -223,6 +223,10 @@ impl Fleet for Containers {
         }
     }
 
+    fn end(&self, place: usize) -> Result<()> {
+        self.act("stop", place)
+    }
+
     fn start(&self, place: usize) -> Result<()> {
         match self.state(place)? {
             NodeState::Dead => self.act("start", place),

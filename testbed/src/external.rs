@@ -151,6 +151,10 @@ impl Fleet for External {
         Err(unsupported("a node of"))
     }
 
+    fn end(&self, _place: usize) -> Result<()> {
+        Err(unsupported("a node of"))
+    }
+
     fn start(&self, _place: usize) -> Result<()> {
         Err(unsupported("a node of"))
     }

@@ -53,6 +53,8 @@ pub(crate) trait Fleet: Send + Sync + fmt::Debug {
     fn resume(&self, place: usize) -> Result<()>;
     /// The node dies at once, as by a power cut that the disks survive.
     fn kill(&self, place: usize) -> Result<()>;
+    /// The node ends as it is meant to, with all that it has on its disk; returns when it is gone.
+    fn end(&self, place: usize) -> Result<()>;
     /// A dead node is started on its data; not waited for.
     fn start(&self, place: usize) -> Result<()>;
     /// Ends all nodes and returns when they are gone.

@@ -26,6 +26,8 @@ pub(crate) struct Bed {
     /// Keyspaces that are not in use, and since when.
     free: Mutex<VecDeque<(Place, Instant)>>,
     made: std::sync::atomic::AtomicUsize,
+    /// Held for writing while nodes are broken: what empties tables needs all of them.
+    pub(crate) whole: Arc<tokio::sync::RwLock<()>>,
 }
 
 impl Drop for Bed {
@@ -58,7 +60,8 @@ impl Bed {
             .enable_all()
             .build()
             .unwrap();
-        let builder = cluster.session_builder()?;
+        // Nobody asks it what it knows of other people's tables, of which there are many.
+        let builder = cluster.session_builder()?.fetch_schema_metadata(false);
         // Whoever calls may be on a runtime, where nothing may block on another one.
         let session = std::thread::scope(|scope| {
             scope.spawn(|| runtime.block_on(builder.build()).unwrap()).join().unwrap()
@@ -69,6 +72,7 @@ impl Bed {
             session: Arc::new(session),
             free: Mutex::default(),
             made: std::sync::atomic::AtomicUsize::new(0),
+            whole: Arc::default(),
         })
     }
 
@@ -105,14 +109,15 @@ impl Bed {
 
     /// A keyspace without anything in it: one that was used before, or a new one.
     pub(crate) async fn place(&self) -> Place {
+        let whole = self.whole.try_read();
         let free = {
             let mut free = self.free.lock().unwrap();
             // As a table of a pool does, a keyspace rests before it is emptied.
             let rested = free.front().is_some_and(|(_, since)| since.elapsed() >= REST);
-            if rested { free.pop_front() } else { None }
+            if rested && whole.is_ok() { free.pop_front() } else { None }
         };
         let Some((place, since)) = free else {
-            return Place { config: self.config(), pool: TablePool::new() };
+            return Place { config: self.config(), pool: self.pool() };
         };
         let keyspace = place.config.keyspace.clone();
         self.run(format!("TRUNCATE \"{keyspace}_control\".control")).await;
@@ -122,11 +127,15 @@ impl Bed {
             ))
             .await;
         // A new pool: a handle that somebody still holds must not give its table back.
-        let pool = TablePool::new();
+        let pool = self.pool();
         for table in tables {
             pool.put(&table, since);
         }
         Place { config: place.config, pool }
+    }
+
+    fn pool(&self) -> TablePool {
+        TablePool::breakable(Arc::clone(&self.whole))
     }
 
     /// Gives a keyspace back.

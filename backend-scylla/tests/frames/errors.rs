@@ -48,6 +48,9 @@ fn cases() -> Vec<Case> {
         case("write timeout", write_timeout, "slow", slow, unknown, 1, 4),
         case("server timeout", DbError::ServerError, "timed out", slow, unknown, 1, 4),
         case("server error", DbError::ServerError, "a defect", internal, unknown, 1, 1),
+        // A node that was away may lack a table that the catalog names.
+        case("no table", DbError::Invalid, "unconfigured table n_1", down, not_applied, 1, 4),
+        read(case("lost table", DbError::Invalid, "unconfigured table n", down, unknown, 1, 4)),
         read(case("read timeout", read_timeout, "slow", slow, unknown, 1, 4)),
         read(case("read unavailable", unavailable, "few", down, unknown, 2, 4)),
         read(case("read overloaded", DbError::Overloaded, "busy", busy, unknown, 1, 4)),

@@ -20,13 +20,13 @@ clauses! {
          the store works on",
         "every time-out and every interrupted command drops futures",
         [
-            dropped_on_records,
+            dropped_on_records as long,
             dropped_on_namespaces as alone,
             dropped_on_control_records as alone,
         ];
     Q2: "a time-out or a select around a call is no other than dropping it",
         "they drop a future between its polls, when the store may be half way",
-        [timed_out_writes, lost_in_a_select];
+        [timed_out_writes as long, lost_in_a_select as long];
     Q4: "an opening that was dropped leaves no lock",
         "a service that gave up opening must be able to try again",
         [dropped_opening];

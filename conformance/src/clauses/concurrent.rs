@@ -32,7 +32,7 @@ clauses! {
         [scans_see_own_writes if READ_YOUR_WRITES];
     Q3: "a write whose future is dropped applies as a whole or not at all, and not after a barrier",
         "a command that was interrupted undoes what was done after it",
-        [cancelled_writes if LINEARIZABLE, cancelled_writes_settle];
+        [cancelled_writes if LINEARIZABLE, cancelled_writes_settle as long];
 }
 
 /// How often handles that may lag are asked whether they agree, and how long is waited

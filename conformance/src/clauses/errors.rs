@@ -28,7 +28,7 @@ clauses! {
         [errors_tell_where];
     F5: "no input makes the store panic, hang or lose what it has",
         "cursors and ranges come from files, keys from anywhere",
-        [odd_scans, odd_writes, odd_names_and_control_records];
+        [odd_scans, odd_writes as long, odd_names_and_control_records];
 }
 
 /// Every refusal that any store can be provoked to, with what provoked it.

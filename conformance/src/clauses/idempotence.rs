@@ -27,7 +27,7 @@ clauses! {
         [repeated_if_newer_converges];
     I5: "opening and closing changes nothing, and of eight who create one succeeds",
         "a schema step that is not repeatable fails on the second node of a cluster",
-        [open_and_close_many_times, records_outlive_reopening if PERSISTENT, eight_creators];
+        [open_and_close_many_times as long, records_outlive_reopening if PERSISTENT, eight_creators];
 }
 
 async fn same_put_ten_times(cx: Cx) -> Checked {

@@ -22,7 +22,7 @@ clauses! {
         [pages_come_one_by_one, scan_holds_a_few_pages as alone];
     L3: "dropping a scan frees what it held",
         "cursors, threads and snapshots of clients that went away add up",
-        [dropped_scans_are_freed];
+        [dropped_scans_are_freed as long];
     L4: "a slow reader does not stop writers",
         "a stalled export would stop the cluster from pinning",
         [writers_pass_a_slow_reader];

@@ -25,7 +25,7 @@ clauses! {
     P1: "every one of many calls at once is answered, in bounded memory, and refused ones were not \
          applied",
         "an import that outruns its store must be slowed down, not lose pins or fill the memory",
-        [all_at_once, puts_at_once_are_not_copied as alone];
+        [all_at_once as alone, puts_at_once_are_not_copied as alone];
     P3: "what one client does after another thing comes after it, also while others press",
         "a pin that is replaced must not come back by its older write",
         [in_order_under_pressure];

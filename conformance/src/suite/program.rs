@@ -31,7 +31,8 @@ impl Suite {
                 Err(error) => complain(&format!("the fixture cannot be written: {error}")),
             };
         }
-        let arguments = Arguments::from_args();
+        let mut arguments = Arguments::from_args();
+        arguments.test_threads = arguments.test_threads.or(self.at_once);
         let mut runs = Vec::new();
         for leg in &self.legs {
             match self.run(leg, self.keep) {
@@ -47,7 +48,7 @@ impl Suite {
         let (begun, clock) = (Timestamp::now(), Instant::now());
         let verdicts: Arc<Mutex<Vec<Verdict>>> = Arc::default();
         let suite = Arc::new(self);
-        let trials = runs.iter().flat_map(|run| suite.trials(run, &verdicts)).collect();
+        let trials = suite.trials(&runs, &verdicts);
         let conclusion = libtest_mimic::run(&arguments, trials);
         let mut verdicts =
             std::mem::take(&mut *verdicts.lock().unwrap_or_else(PoisonError::into_inner));
@@ -121,14 +122,21 @@ impl Suite {
         Ok(holds)
     }
 
-    fn trials(self: &Arc<Self>, run: &Arc<Run>, book: &Arc<Mutex<Vec<Verdict>>>) -> Vec<Trial> {
+    /// A trial for each case on each leg, in the order of their turns. The legs take turns as
+    /// well, so that cases at the same time share no store more often than they must.
+    fn trials(self: &Arc<Self>, runs: &[Arc<Run>], book: &Arc<Mutex<Vec<Verdict>>>) -> Vec<Trial> {
+        let wanted = self.wanted();
+        let cases = chosen(&wanted)
+            .flat_map(|declared| declared.cases.iter().map(|case| (declared.clause, case)));
+        let mut cases: Vec<_> = cases.collect();
+        cases.sort_by_key(|(_, case)| case.turn);
         let mut trials = Vec::new();
-        for declared in chosen(&self.wanted()) {
-            for case in declared.cases {
+        for (clause, case) in cases {
+            for run in runs {
                 let (suite, run, book) = (Arc::clone(self), Arc::clone(run), Arc::clone(book));
-                let name = format!("{}::{}::{}", run.leg(), declared.clause.id, case.name);
+                let name = format!("{}::{}::{}", run.leg(), clause.id, case.name);
                 trials.push(Trial::ignorable_test(name, move || {
-                    suite.trial(&run, declared.clause, case, &book)
+                    suite.trial(&run, clause, case, &book)
                 }));
             }
         }
@@ -160,7 +168,7 @@ impl Suite {
 }
 
 #[expect(clippy::print_stderr, reason = "the runner of a test program speaks to people")]
-fn note(text: &str) {
+pub(super) fn note(text: &str) {
     eprintln!("{text}");
 }
 

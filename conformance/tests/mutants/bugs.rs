@@ -30,6 +30,10 @@ macro_rules! bugs {
             /// Odd but right: one call in ten is refused before it begins, and made again by
             /// the layer that is there for it.
             OftenUnavailable,
+            /// Odd but right: is reached through a server that can be taken away.
+            Remote,
+            /// Right where that is expected: one call is not answered in time.
+            Disturbed,
             /// Odd, and right where it is declared: handles lag behind one another.
             Lagging,
         }
@@ -281,6 +285,16 @@ bugs! {
     ClosedIsReady => ["H1"];
     /// Asking how the store is leaves a control record.
     HealthWrites => ["H2"];
+    /// A server that was away once is not found again.
+    ServerStaysLost => ["H3"];
+    /// Calls under way when the server goes away never end.
+    ServerStrandsCalls => ["H3"];
+    /// A store whose server is away says that it is ready.
+    ReadyWithoutServer => ["H3"];
+    /// While the server is away no record is found.
+    MissingWithoutServer => ["H3"];
+    /// A server that was away has forgotten what was written before.
+    ServerForgets => ["H3"];
     /// A pin that has expired is hidden from `get`, and from nothing else.
     ExpiredIsHidden => ["T1"];
     /// A pin without expiry takes over that of the one it replaces.

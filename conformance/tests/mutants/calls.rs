@@ -25,6 +25,7 @@ pub(crate) fn around(store: Arc<dyn Store>, bug: Bug) -> Arc<dyn Store> {
         Bug::CloseStrandsWrites,
         Bug::OneAtATime,
         Bug::OftenUnavailable,
+        Bug::Disturbed,
     ];
     if !ours.contains(&bug) {
         return store;
@@ -49,6 +50,7 @@ struct Calls {
     under_way: AtomicUsize,
     scans: AtomicUsize,
     writes: AtomicUsize,
+    made: AtomicUsize,
     first: tokio::sync::Mutex<()>,
     second: tokio::sync::Mutex<()>,
 }
@@ -97,6 +99,7 @@ impl Calls {
             under_way: AtomicUsize::new(0),
             scans: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
+            made: AtomicUsize::new(0),
             first: tokio::sync::Mutex::default(),
             second: tokio::sync::Mutex::default(),
         }
@@ -191,6 +194,14 @@ impl Policy for Calls {
                     .with_backend(call.backend)
                     .with_retry(RetryClass::Backoff)
                     .with_outcome(Outcome::NotApplied))
+            }
+            // Once, and on the shared store, since others do not come so far.
+            Bug::Disturbed if self.made.fetch_add(1, Ordering::SeqCst) == 20 => {
+                let error = Error::new(ErrorKind::Timeout, call.operation, "no answer in time");
+                Err(error
+                    .with_backend(call.backend)
+                    .with_retry(RetryClass::Backoff)
+                    .with_outcome(Outcome::Unknown))
             }
             Bug::CloseStrandsWrites => match attempt().await {
                 Err(error) if error.kind() == ErrorKind::Closed && is_write => {

@@ -205,7 +205,8 @@ impl Store for BrokenStore {
             let _ = self.inner.control_set("health/asked", Expect::Absent, b"now").await?;
         }
         let health = self.inner.health().await;
-        if self.bug == Bug::ClosedIsReady { Ok(Health::ready()) } else { health }
+        let blind = [Bug::ClosedIsReady, Bug::ReadyWithoutServer];
+        if blind.contains(&self.bug) { Ok(Health::ready()) } else { health }
     }
 
     async fn sync(&self) -> Result<Durability> {

@@ -167,6 +167,14 @@ impl Fleet for Cassandra {
         self.with(place, Process::kill)
     }
 
+    fn end(&self, place: usize) -> Result<()> {
+        self.with(place, |process| {
+            process.terminate()?;
+            process.wait();
+            Ok(())
+        })
+    }
+
     fn start(&self, place: usize) -> Result<()> {
         if let Some(Some(process)) = self.processes().get_mut(place)
             && process.life() != Life::Dead
