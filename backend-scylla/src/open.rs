@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use pinstate_core::config::invalid;
-use pinstate_core::{Error, ErrorKind, Operation, Result};
+use pinstate_core::{Error, ErrorKind, Operation, Outcome, Result, RetryClass};
 use scylla::client::session::Session;
 use scylla::deserialize::row::DeserializeRow;
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,7 @@ use crate::catalog::{Catalog, Change, Entry, Space, new_revision};
 use crate::config::ScyllaConfig;
 use crate::ddl::{Ddl, Wanted};
 use crate::error::{BACKEND, Work, error, from_execution, from_rows};
+use crate::health::agreement;
 use crate::schema::{self, CONTROL_TABLE, Dialect, Replication, SCHEMA};
 use crate::session::connect;
 use crate::statements::ControlStatements;
@@ -45,6 +47,9 @@ struct StoreRecord {
     keyspace: String,
     made_by: String,
 }
+
+/// The pause before nodes that may not have caught up are asked again.
+pub(crate) const MOMENT: Duration = Duration::from_millis(50);
 
 /// The one key of the records about the store itself.
 const STORE_KEY: &str = "store";
@@ -206,6 +211,30 @@ impl Reached {
         Ok(facts)
     }
 
+    /// The same of a cluster whose nodes may differ: one that was away when the keyspaces were
+    /// made does not know them yet. That something is missing is believed once they agree.
+    ///
+    /// # Errors
+    /// As [`facts`](Self::facts); `Unavailable` where they do not agree in time.
+    pub(crate) async fn agreed_facts(&self, config: &ScyllaConfig) -> Result<Facts> {
+        let ends = tokio::time::Instant::now() + config.connect_timeout.0;
+        let mut agreed = false;
+        loop {
+            let missing = match self.facts(config).await {
+                Err(error) if error.kind() == ErrorKind::NoStore && !agreed => error,
+                found => return found,
+            };
+            let (version, words) = agreement(&self.session).await;
+            agreed = version.is_some();
+            if !agreed {
+                if tokio::time::Instant::now() >= ends {
+                    return Err(disagreed(words).with_source(missing));
+                }
+                tokio::time::sleep(MOMENT).await;
+            }
+        }
+    }
+
     /// Makes what is missing of the schema. Safe to be done by several at once.
     ///
     /// # Errors
@@ -247,6 +276,15 @@ impl Reached {
         }
         Ok(())
     }
+}
+
+/// What a node says of the schema counts for nothing while others say something else.
+pub(crate) fn disagreed(words: String) -> Error {
+    let what = "a node knows nothing of the store, and the nodes do not agree on the schema";
+    error(ErrorKind::Unavailable, Operation::Open, what)
+        .with_retry(RetryClass::Backoff)
+        .with_outcome(Outcome::NotApplied)
+        .with_context("schema", words)
 }
 
 /// Reads which store it is; writes it down where nobody has, if that is wanted.

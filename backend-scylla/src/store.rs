@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -22,7 +21,7 @@ use crate::error::{BACKEND, error, no_namespace};
 use crate::health;
 use crate::limit::Limit;
 use crate::namespace::ScyllaNamespace;
-use crate::open::{Reached, reach, reads_own_writes, store_of};
+use crate::open::{MOMENT, Reached, disagreed, reach, reads_own_writes, store_of};
 use crate::room::{Room, missing};
 use crate::schema::{SCHEMA, TableName, foreign};
 use crate::statements::{ControlStatements, Statements};
@@ -119,7 +118,7 @@ impl ScyllaStore {
 
     /// Opens the store of a cluster that was reached.
     pub(crate) async fn on(reached: Reached, config: ScyllaConfig, tables: Tables) -> Result<Self> {
-        let facts = reached.facts(&config).await?;
+        let facts = reached.agreed_facts(&config).await?;
         let control = control_statements(&reached, &config).await?;
         let uuid = store_of(&reached.session, &control, &config).await?;
         let own_writes = reads_own_writes(config.consistency, &facts, config.dc_failover);
@@ -235,7 +234,6 @@ pub(crate) fn table_of(entry: &Entry, name: &str) -> Result<TableName> {
 /// Prepares the statements of control records. A server that has written down a table may
 /// need a moment until it takes statements on it.
 async fn control_statements(reached: &Reached, config: &ScyllaConfig) -> Result<ControlStatements> {
-    const MOMENT: Duration = Duration::from_millis(50);
     let ends = tokio::time::Instant::now() + config.connect_timeout.0;
     loop {
         match ControlStatements::prepare(&reached.session, config).await {
@@ -245,6 +243,9 @@ async fn control_statements(reached: &Reached, config: &ScyllaConfig) -> Result<
                 if tokio::time::Instant::now() >= ends {
                     if failure.kind() == ErrorKind::Unavailable {
                         return Err(failure);
+                    }
+                    if let (None, words) = health::agreement(&reached.session).await {
+                        return Err(disagreed(words).with_source(failure));
                     }
                     return Err(foreign(format!(
                         "the keyspace '{}' has a table of control records that cannot be used",

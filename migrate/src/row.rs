@@ -1,5 +1,7 @@
 //! What a row comes to in a comparison: a bucket and a number, both keyed.
 
+use std::hash::{BuildHasher, RandomState};
+
 use pinstate_core::digest::{Kind, Row, canonical};
 use pinstate_core::pin::PinView;
 use uuid::Uuid;
@@ -14,14 +16,14 @@ type Secret = [u8; 32];
 ///
 /// The number of a row is that of a digest's [`Row`], keyed with one of two secrets: which
 /// one depends on whether the bytes are those that are stored or a pin's canonical encoding.
-/// The bucket comes from the key alone, under a third secret, so that different records of
-/// one key fall into the same one.
+/// The bucket comes from the key alone, by the keyed hash of the standard library's tables, so
+/// that different records of one key fall into the same one.
 #[derive(Clone)]
 pub(crate) struct RowHasher {
     kind: Kind,
     stored: Secret,
     pin: Secret,
-    bucket: Secret,
+    bucket: RandomState,
 }
 
 /// A row, hashed.
@@ -38,7 +40,7 @@ pub(crate) struct Hashed {
 impl RowHasher {
     /// One with secrets that nobody knows beforehand.
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { kind, stored: secret(), pin: secret(), bucket: secret() }
+        Self { kind, stored: secret(), pin: secret(), bucket: RandomState::new() }
     }
 
     /// Hashes a row.
@@ -60,7 +62,7 @@ impl RowHasher {
 
     /// The bucket of a key.
     pub(crate) fn bucket(&self, key: &[u8]) -> u16 {
-        Row::keyed(&self.bucket, key, &[]).number() as u16
+        self.bucket.hash_one(key) as u16
     }
 }
 
