@@ -112,6 +112,7 @@
 //! | order within a microsecond | `store::put_delete_put_within_a_microsecond_each_keeps_its_order` |
 //! | markers outlive tombstones | `store::a_marker_keeps_older_puts_out_whatever_became_of_tombstones` |
 //! | handles of other processes | `store::a_dropped_table_ends_the_handles_of_other_processes_too` |
+//! | all that the suite asks, while one node after the other is killed and comes back | `conformance_node_killed` |
 //! | scans: each row once, in order; keys of one token | `store::a_scan_gives_each_row_once_in_order_and_counts_agree`, `keys_whose_hashes_meet_are_neither_lost_nor_repeated` |
 //! | the edge of the ring | `scan::tests::bounds_never_become_the_number_that_means_none` |
 //! | control records, many writers | `store::of_many_who_set_a_control_record_one_wins_each_time` |

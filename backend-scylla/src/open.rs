@@ -90,6 +90,13 @@ pub(crate) async fn reach(config: &ScyllaConfig) -> Result<Reached> {
     let watch = Arc::new(Watch::new(patience));
     let mut session = connect(config, &watch, config.datacenter(), 1).await?;
     let datacenters = datacenters(&session);
+    if datacenters.is_empty() {
+        // All that is known are the contact points, of which none could be asked so far.
+        let what = "no node said what the cluster is made of";
+        return Err(error(ErrorKind::Unavailable, Operation::Open, what)
+            .with_retry(RetryClass::Backoff)
+            .with_outcome(Outcome::NotApplied));
+    }
     let known = || datacenters.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
     if let Some(local) = &config.local_dc
         && !datacenters.contains_key(local)

@@ -9,7 +9,7 @@
 //! or because one side has a row twice, are read again: with a larger sketch, some of them at
 //! a time, or row by row. None of this grows with the number of records.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::pass::{Pass, Sink, Wanted};
 use crate::pinset::{Found, Pinset, Row, Side};
 use crate::row::{BUCKETS, Hashed, RowHasher};
 use crate::sketch::{Single, Sketch};
-use crate::tally::{Bucket, Tally};
+use crate::tally::Tally;
 
 /// Differing rows that the sketch of the first reading holds: 7 MB.
 const FIRST_ROWS: usize = 1 << 16;
@@ -370,11 +370,14 @@ impl Search<'_> {
         }
         self.keep(singles);
         // A bucket that has become the same meanwhile is explained, too.
-        self.pending.retain(|bucket| {
-            let of = |side| -> Bucket { self.tally.bucket(side, *bucket) };
-            of(Side::Left) != of(Side::Right)
-        });
-        self.pending.retain(|bucket| !group.contains(bucket));
+        let tally = &self.tally;
+        let of = |side, bucket| tally.bucket(side, bucket);
+        self.pending.retain(|bucket| of(Side::Left, *bucket) != of(Side::Right, *bucket));
+        let group: BTreeSet<u16> = group.into_iter().collect();
+        if self.pending.iter().any(|bucket| group.contains(bucket)) {
+            let what = "rows that were read one by one do not explain what differs";
+            return Err(Error::new(ErrorKind::Internal, Operation::Scan, what));
+        }
         Ok(())
     }
 
