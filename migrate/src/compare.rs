@@ -19,9 +19,9 @@ use pinstate_core::transfer::StopFlag;
 use pinstate_core::{Error, ErrorKind, Key, Operation, Result};
 
 use crate::difference::{Difference, What};
-use crate::pass::{Pass, Sink, Wanted};
-use crate::pinset::{Found, Pinset, Row, Side};
-use crate::row::{BUCKETS, Hashed, RowHasher};
+use crate::pass::{Pass, Read, Sink, Wanted, not_stopped};
+use crate::pinset::{Found, Pinset, Side};
+use crate::row::{BUCKETS, RowHasher};
 use crate::sketch::{Single, Sketch};
 use crate::tally::Tally;
 
@@ -177,13 +177,12 @@ pub async fn compare(
         let mut search = Search {
             pass: &pass,
             options,
+            per_bucket: per_bucket(&first.tally, differing.len()),
             pending: differing,
             tally: first.tally,
             found: Vec::new(),
-            per_bucket: 0.0,
             passes: 1,
         };
-        search.estimate();
         search.read_off(sketch);
         search.finish().await?;
         comparison.passes = search.passes;
@@ -215,17 +214,17 @@ struct Sums {
 }
 
 impl Sink for Sums {
-    fn take(&mut self, side: Side, rows: &[(Row, Hashed)]) {
+    fn take(&mut self, side: Side, rows: &[Read]) {
         let [left, right] = &mut self.totals;
         let totals = match side {
             Side::Left => left,
             Side::Right => right,
         };
-        for (row, hashed) in rows {
+        for Read { row, bucket, hashed } in rows {
             totals.rows += 1;
             totals.damaged += u64::from(row.damaged);
             totals.unreadable += u64::from(hashed.unreadable && !row.damaged);
-            self.tally.add(side, hashed.bucket, hashed.row);
+            self.tally.add(side, *bucket, hashed.row);
             if let Some(sketch) = &mut self.sketch {
                 sketch.add(side, row.key.as_bytes(), hashed.row);
             }
@@ -240,9 +239,9 @@ struct Each {
 }
 
 impl Sink for Each {
-    fn take(&mut self, side: Side, rows: &[(Row, Hashed)]) {
-        for (row, hashed) in rows {
-            self.tally.add(side, hashed.bucket, hashed.row);
+    fn take(&mut self, side: Side, rows: &[Read]) {
+        for Read { row, bucket, hashed } in rows {
+            self.tally.add(side, *bucket, hashed.row);
             let key = (row.key.as_bytes().to_vec(), hashed.row);
             *self.rows.entry(key).or_default() += match side {
                 Side::Left => 1,
@@ -266,17 +265,17 @@ struct Search<'a> {
     passes: u32,
 }
 
-impl Search<'_> {
-    /// Estimates how many rows differ by how many buckets do not.
-    fn estimate(&mut self) {
-        let differing = self.pending.len() as f64;
-        let same = 1.0 - differing / BUCKETS as f64;
-        // With every bucket differing there is no telling; the least that fits is tried.
-        let rows = -(BUCKETS as f64) * same.max(0.5 / BUCKETS as f64).ln();
-        let counts = self.tally.rows(Side::Left).abs_diff(self.tally.rows(Side::Right));
-        self.per_bucket = rows.max(counts as f64) / differing.max(1.0);
-    }
+/// About how many rows differ in a bucket that does, by how many do not.
+fn per_bucket(tally: &Tally, differing: usize) -> f64 {
+    let differing = differing as f64;
+    let same = 1.0 - differing / BUCKETS as f64;
+    // With every bucket differing there is no telling; the least that fits is tried.
+    let rows = -(BUCKETS as f64) * same.max(0.5 / BUCKETS as f64).ln();
+    let counts = tally.rows(Side::Left).abs_diff(tally.rows(Side::Right));
+    rows.max(counts as f64) / differing.max(1.0)
+}
 
+impl Search<'_> {
     /// Reads a sketch off and keeps what explains its bucket.
     fn read_off(&mut self, sketch: Sketch) {
         let (singles, whole) = sketch.peel();
@@ -439,13 +438,7 @@ async fn look_up(
         }
         let mut still = Vec::with_capacity(differences.len());
         for some in differences.chunks(LOOK_UP) {
-            if options.stop.is_set() {
-                return Err(Error::new(
-                    ErrorKind::Cancelled,
-                    Operation::Get,
-                    "stopped before the end, so nothing is known",
-                ));
-            }
+            not_stopped(&options.stop, Operation::Get)?;
             let keys: Vec<Key> = some.iter().map(|difference| difference.key.clone()).collect();
             let [left, right] = &pass.sides;
             let (left, right) = futures::try_join!(left.look_up(&keys), right.look_up(&keys))?;

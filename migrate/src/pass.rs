@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use futures::stream::{self, StreamExt, TryStreamExt};
 use parking_lot::Mutex;
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{Error, ErrorKind, Operation, Result};
+use tokio::task::JoinSet;
 
 use crate::pinset::{Pinset, Row, Rows, Side};
 use crate::row::{Hashed, RowHasher};
@@ -14,10 +14,17 @@ use crate::row::{Hashed, RowHasher};
 /// Parts of a side for each worker: small enough that none of them is alone at the end.
 const PARTS: usize = 4;
 
+/// A row that was read, and what it hashes to.
+pub(crate) struct Read {
+    pub(crate) row: Row,
+    pub(crate) bucket: u16,
+    pub(crate) hashed: Hashed,
+}
+
 /// Takes what a pass finds. Rows come in the order of no side.
 pub(crate) trait Sink: Send {
-    /// Takes rows of a side, with what they hash to.
-    fn take(&mut self, side: Side, rows: &[(Row, Hashed)]);
+    /// Takes rows of a side.
+    fn take(&mut self, side: Side, rows: &[Read]);
 }
 
 /// How both sides are read.
@@ -45,16 +52,21 @@ impl Pass {
         }
         // Both sides in turn, so that a part of each is being read.
         parts.sort_by_key(|(nth, ..): &(i32, _, _)| *nth);
-        let workers = parts.into_iter().map(|(_, side, rows)| {
-            let (pass, wanted, sink) = (self.clone(), Arc::clone(wanted), Arc::clone(&sink));
-            let reading = async move { pass.part(side, rows, &wanted, &sink).await };
-            async move {
-                // Dropped with the pass, so that a failure of one part ends the others.
-                let task = AbortOnDrop(tokio::spawn(reading));
-                task.ended().await
+        let mut parts = parts.into_iter();
+        // Dropped with the pass, so that a failure of one part ends the others.
+        let mut reading = JoinSet::new();
+        loop {
+            while reading.len() < self.workers
+                && let Some((_, side, rows)) = parts.next()
+            {
+                let (pass, wanted, sink) = (self.clone(), Arc::clone(wanted), Arc::clone(&sink));
+                reading.spawn(async move { pass.part(side, rows, &wanted, &sink).await });
             }
-        });
-        stream::iter(workers).buffer_unordered(self.workers).try_collect::<Vec<()>>().await?;
+            let Some(ended) = reading.join_next().await else { break };
+            ended.map_err(|error| {
+                Error::new(ErrorKind::Internal, Operation::Scan, "a task died").with_source(error)
+            })??;
+        }
         match Arc::try_unwrap(sink) {
             Ok(sink) => Ok(sink.into_inner()),
             Err(_) => Err(Error::new(ErrorKind::Internal, Operation::Scan, "a part is still read")),
@@ -69,27 +81,15 @@ impl Pass {
         sink: &Mutex<S>,
     ) -> Result<()> {
         while let Some(rows) = rows.next().await? {
-            if self.stop.is_set() {
-                return Err(Error::new(
-                    ErrorKind::Cancelled,
-                    Operation::Scan,
-                    "stopped before the end, so nothing is known",
-                ));
-            }
+            not_stopped(&self.stop, Operation::Scan)?;
             self.read.fetch_add(rows.len() as u64, Ordering::Relaxed);
-            let hashed: Vec<(Row, Hashed)> = rows
+            let hashed: Vec<Read> = rows
                 .into_iter()
                 .filter_map(|row| {
-                    match wanted {
-                        Wanted::All => Some(self.hasher.hash(row.key.as_bytes(), &row.value)),
-                        Wanted::Buckets(_) => {
-                            let bucket = self.hasher.bucket(row.key.as_bytes());
-                            wanted
-                                .has(bucket)
-                                .then(|| self.hasher.hash(row.key.as_bytes(), &row.value))
-                        }
-                    }
-                    .map(|hashed| (row, hashed))
+                    let bucket = self.hasher.bucket(row.key.as_bytes());
+                    let hash = || self.hasher.hash(row.key.as_bytes(), &row.value);
+                    let hashed = wanted.has(bucket).then(hash)?;
+                    Some(Read { row, bucket, hashed })
                 })
                 .collect();
             sink.lock().take(side, &hashed);
@@ -127,23 +127,11 @@ impl Wanted {
     }
 }
 
-/// A task that does not outlive whoever waits for it.
-struct AbortOnDrop(tokio::task::JoinHandle<Result<()>>);
-
-impl AbortOnDrop {
-    async fn ended(mut self) -> Result<()> {
-        match (&mut self.0).await {
-            Ok(ended) => ended,
-            Err(error) => {
-                Err(Error::new(ErrorKind::Internal, Operation::Scan, "a task died")
-                    .with_source(error))
-            }
-        }
+/// An error once it was asked to stop: what is known by then is no result.
+pub(crate) fn not_stopped(stop: &StopFlag, operation: Operation) -> Result<()> {
+    if stop.is_set() {
+        let what = "stopped before the end, so nothing is known";
+        return Err(Error::new(ErrorKind::Cancelled, operation, what));
     }
-}
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+    Ok(())
 }
