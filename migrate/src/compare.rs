@@ -186,15 +186,16 @@ pub async fn compare(
         search.read_off(sketch);
         search.finish().await?;
         comparison.passes = search.passes;
-        comparison.cut = !search.pending.is_empty() || search.found.len() > options.most;
-        let mut differences = by_key(std::mem::take(&mut search.found));
+        let mut differences = by_key(search.found);
+        comparison.cut = !search.pending.is_empty() || differences.len() > options.most;
+        // No more is looked up than is asked for.
+        differences.truncate(options.most);
         let repeats = pass.sides.iter().any(|side| side.may_repeat());
         if options.level == Level::Fields || options.live > 0 || repeats {
             let before = differences.len();
             differences = look_up(&pass, options, differences).await?;
             comparison.settled = (before - differences.len()) as u64;
         }
-        differences.truncate(options.most);
         comparison.differences = Some(differences);
     }
     Ok(comparison)
@@ -312,7 +313,9 @@ impl Search<'_> {
 
     /// Reads on until every bucket is explained, or more was found than was asked for.
     async fn finish(&mut self) -> Result<()> {
-        while !self.pending.is_empty() && self.found.len() <= self.options.most {
+        // A key that differs is a row of each side.
+        let most = self.options.most.saturating_mul(2);
+        while !self.pending.is_empty() && self.found.len() <= most {
             let sketched = (LATER_ROWS as f64 / (2.0 * self.per_bucket.max(0.1))) as usize;
             let mut rows = 0;
             let one_by_one = self

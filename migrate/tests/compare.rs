@@ -212,6 +212,17 @@ async fn a_list_that_is_cut_says_so() {
     assert!(comparison.cut && !comparison.is_equal());
 }
 
+/// One that differs is on both sides and still one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_whole_is_not_called_cut() {
+    let mut options = raw(Level::List);
+    options.most = 10;
+    let (left, right) = (numbered(100, |_| Some(1)), numbered(100, |n| Some(u8::from(n >= 10))));
+    let comparison = run(left, right, &options).await.unwrap();
+    assert_eq!(listed(&comparison).len(), 10);
+    assert!(!comparison.cut);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_twice_on_one_side_is_a_difference() {
     let row = |value: u8| (b"key".to_vec(), vec![value]);
