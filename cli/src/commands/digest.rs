@@ -1,14 +1,13 @@
 //! `digest`: one line by which two pinsets can be compared.
 
 use clap::{Args, ValueEnum};
-use pinstate_core::digest::Kind;
+use pinstate_core::digest::{Digest, Kind};
 use pinstate_core::format::Fault;
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{CheckedScan, Namespace, ScanOptions};
 use serde_json::json;
 
 use crate::args::Global;
-use crate::digester::Digester;
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
 use crate::session::{Access, Session};
@@ -43,7 +42,7 @@ pub(crate) async fn run(global: &Global, args: DigestArgs, out: Output) -> Outco
 }
 
 async fn digest(namespace: &dyn Namespace, kind: Kind, stop: &StopFlag, out: Output) -> Outcome {
-    let mut digester = Digester::new(kind);
+    let mut digest = Digest::new(kind);
     let mut unreadable = 0_u64;
     let mut scan = CheckedScan::new(namespace.scan(ScanOptions::new()).await?);
     while let Some(page) = scan.next_page().await? {
@@ -53,7 +52,7 @@ async fn digest(namespace: &dyn Namespace, kind: Kind, stop: &StopFlag, out: Out
         }
         for item in page.items {
             let (key, fault) = match item {
-                Ok(record) => match digester.add(record.key.as_bytes(), &record.value) {
+                Ok(record) => match digest.add_record(record.key.as_bytes(), &record.value) {
                     Ok(()) => continue,
                     Err(fault) => (record.key, fault),
                 },
@@ -63,7 +62,6 @@ async fn digest(namespace: &dyn Namespace, kind: Kind, stop: &StopFlag, out: Out
             out.unreadable(key.as_bytes(), &fault);
         }
     }
-    let digest = digester.digest();
     let json = json!({
         "digest": digest.to_string(),
         "pins": digest.count(),
