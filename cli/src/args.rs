@@ -23,9 +23,21 @@ use crate::exit::Exit;
 use crate::output::Form;
 use crate::redact;
 
-/// The variables of the environment that stand for options below, without `PINSTATE_` and
-/// in lower case: the configuration does not read them.
-pub(crate) const VARIABLES: &[&str] = &["config", "store", "namespace", "output", "log"];
+/// The variables of the environment that stand for options below or that the conformance suite
+/// reads, without `PINSTATE_` and in lower case: the configuration does not read them.
+pub(crate) const VARIABLES: &[&str] = &[
+    "config",
+    "store",
+    "namespace",
+    "output",
+    "log",
+    "conformance_child",
+    "conformance_fixture",
+    "conformance_kills",
+    "conformance_profile",
+    "conformance_report",
+    "conformance_seed",
+];
 
 /// Keep, list, import and export an IPFS-Cluster pinset.
 ///

@@ -89,6 +89,21 @@ fn a_store_with_pins_is_tested_and_left_as_it_was() {
     assert_eq!(files(&place, "."), ["out", "store"]);
 }
 
+/// The suite starts this program once more and kills it; what it is told in the environment
+/// is no configuration.
+#[test]
+fn processes_with_a_store_of_their_own_are_killed() {
+    let place = place();
+    let args = ["conformance", "--only", "D2,D11", "--allow-destructive", "--output", "json"];
+    let mut command = place.command(&args);
+    let ran = run(command.env("PINSTATE_CONFORMANCE_KILLS", "2")).good();
+    for leg in ["raw", "layered"] {
+        for clause in ["D2", "D11"] {
+            assert_eq!(line(&ran.json(), leg, clause)["status"], "pass", "{ran:?}");
+        }
+    }
+}
+
 #[test]
 fn what_cannot_be_tested_is_said_before_anything_is_done() {
     let place = Place::new();
