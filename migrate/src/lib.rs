@@ -12,6 +12,7 @@
 
 mod compare;
 mod difference;
+mod frames;
 mod pass;
 mod pinset;
 mod repair;

@@ -80,6 +80,12 @@ operations! {
     Export = "export",
     /// Reading a pinset in.
     Import = "import",
+    /// Comparing two pinsets.
+    Compare = "compare",
+    /// Moving a pinset from one place to another.
+    Migrate = "migrate",
+    /// Writing to two stores at once.
+    Mirror = "mirror",
     /// Reading configuration.
     Configure = "configure",
     /// Drawing a version from the clock.
