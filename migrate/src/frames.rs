@@ -148,6 +148,17 @@ impl Frames {
         Ok(())
     }
 
+    /// Gives the file its name, durably.
+    ///
+    /// # Errors
+    /// What keeps it from being renamed.
+    pub(crate) fn rename(&mut self, path: &Path) -> Result<()> {
+        let moved = std::fs::rename(&self.path, path).and_then(|()| sync_folder(path));
+        moved.map_err(|error| failed(path, "cannot be put in place", error))?;
+        self.path = path.to_path_buf();
+        Ok(())
+    }
+
     /// How long the file is, with what is not written yet.
     pub(crate) fn len(&self) -> u64 {
         self.synced + self.waiting.len() as u64
@@ -173,9 +184,7 @@ impl Frames {
             }
         }
         new.sync()?;
-        let moved = std::fs::rename(&beside, &self.path).and_then(|()| sync_folder(&self.path));
-        moved.map_err(|error| failed(&self.path, "cannot be replaced", error))?;
-        new.path.clone_from(&self.path);
+        new.rename(&self.path)?;
         *self = new;
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Comparing the pinsets of any two stores and files.
+//! Comparing the pinsets of any two stores and files, and moving one to another place.
 //!
 //! [`compare`] reads each side once and says exactly which pins are missing, extra or
 //! different, in memory that does not grow with the pinsets. It knows stores by the contract
@@ -7,12 +7,15 @@
 //!
 //! [`repair`] then makes the second like the first, key by key.
 //!
+//! A [`job`] moves a pinset to another store while nobody writes to it.
+//!
 //! Versions of records are not compared: two stores that hold the same pins are equal, however
 //! they came by them.
 
 mod compare;
 mod difference;
 mod frames;
+pub mod job;
 mod pass;
 mod pinset;
 mod repair;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use pinstate_core::format::{Decoder, Entry};
@@ -24,13 +25,19 @@ pub trait OpenFile: Send + Sync {
 /// would be compared with.
 pub struct PinFile {
     name: String,
-    file: Box<dyn OpenFile>,
+    file: Arc<dyn OpenFile>,
 }
 
 impl PinFile {
     /// Those of `file`, called `name` in reports.
     #[must_use]
     pub fn new(name: impl Into<String>, file: Box<dyn OpenFile>) -> Self {
+        Self::shared(name, file.into())
+    }
+
+    /// As [`new`](Self::new), of a file that others read, too.
+    #[must_use]
+    pub fn shared(name: impl Into<String>, file: Arc<dyn OpenFile>) -> Self {
         Self { name: name.into(), file }
     }
 

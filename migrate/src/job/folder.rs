@@ -1,0 +1,166 @@
+//! The folders that jobs live in, and who is at work in them.
+//!
+//! Each job has a folder of its own, which nobody else may read, with `ledger`, `lock`,
+//! `orders.json` (what the one at work is told), `status.json` (what it says), and at the end
+//! `certificate.json` and `certificate.html`.
+
+use std::fs::{self, DirBuilder, File};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use pinstate_core::{Error, ErrorKind, Operation, Result};
+use uuid::Uuid;
+
+use super::ledger::{Ledger, Standing};
+use super::source::Identity;
+use crate::frames::{private, sync_folder};
+
+/// The folder of a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobFolder(PathBuf);
+
+impl JobFolder {
+    /// Makes one among `jobs`.
+    pub(super) fn create(jobs: &Path, job: Uuid) -> Result<Self> {
+        let path = jobs.join(job.to_string());
+        let wrong = |error| failed(&path, "cannot be made", error);
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).and_then(|()| sync_folder(&path)).map_err(wrong)?;
+        Ok(Self(path))
+    }
+
+    /// The jobs among `jobs`, or the one whose folder that is.
+    ///
+    /// # Errors
+    /// What keeps the folder from being read; one that is not there has no jobs.
+    pub fn all(jobs: &Path) -> Result<Vec<Self>> {
+        if jobs.join("ledger").exists() {
+            return Ok(vec![Self(jobs.to_path_buf())]);
+        }
+        let wrong = |error| failed(jobs, "cannot be read", error);
+        let entries = match fs::read_dir(jobs) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(wrong)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.map_err(wrong)?.path();
+            if path.join("ledger").exists() {
+                found.push(Self(path));
+            }
+        }
+        found.sort_by(|left, right| left.0.cmp(&right.0));
+        Ok(found)
+    }
+
+    /// The unfinished job from `source` to `target` among `jobs`, and where it stands.
+    pub(super) fn unfinished(
+        jobs: &Path,
+        source: &Identity,
+        target: &Identity,
+    ) -> Result<Option<(Self, Standing)>> {
+        for folder in Self::all(jobs)? {
+            let standing = Ledger::peek(&folder.ledger())?;
+            let header = &standing.header;
+            let same = header.target.is(target) && header.source.is_about(source);
+            if same && !standing.phase.is_over() {
+                return Ok(Some((folder, standing)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub(super) fn ledger(&self) -> PathBuf {
+        self.0.join("ledger")
+    }
+
+    /// Makes this process the one that works on the job.
+    ///
+    /// # Errors
+    /// `Locked` while another does, with its process and host.
+    pub(super) fn lock(&self) -> Result<Lock> {
+        let path = self.0.join("lock");
+        let wrong = |error| failed(&path, "cannot be locked", error);
+        let file = private().read(true).write(true).create(true).truncate(false).open(&path);
+        let mut file = file.map_err(wrong)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(fs::TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                // It may be just writing it.
+                let _ = file.read_to_string(&mut holder);
+                let message = format!("another process works on the job in {}", self.0.display());
+                return Err(Error::new(ErrorKind::Locked, Operation::Migrate, message)
+                    .with_context("holder", holder.trim()));
+            }
+            Err(fs::TryLockError::Error(error)) => return Err(wrong(error)),
+        }
+        let holder = format!("process {} on {}\n", std::process::id(), host());
+        let told = file.set_len(0).and_then(|()| file.rewind());
+        told.and_then(|()| file.write_all(holder.as_bytes())).map_err(wrong)?;
+        Ok(Lock { _file: file })
+    }
+
+    /// Whether somebody works on the job now.
+    ///
+    /// # Errors
+    /// If that cannot be found out.
+    pub fn is_worked_on(&self) -> Result<bool> {
+        match self.lock() {
+            Ok(_) => Ok(false),
+            Err(error) if error.kind() == ErrorKind::Locked => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a file whole: whoever reads it finds the old one or the new one.
+    pub(super) fn write(&self, name: &str, bytes: &[u8], durable: bool) -> Result<()> {
+        let path = self.0.join(name);
+        let beside = self.0.join(format!("{name}.new"));
+        let written = || -> io::Result<()> {
+            let mut file = private().write(true).create(true).truncate(true).open(&beside)?;
+            file.write_all(bytes)?;
+            if durable {
+                file.sync_all()?;
+            }
+            fs::rename(&beside, &path)?;
+            if durable { sync_folder(&path) } else { Ok(()) }
+        };
+        written().map_err(|error| failed(&path, "cannot be written", error))
+    }
+
+    /// Reads a file that [`write`](Self::write) has written, if it has.
+    pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let path = self.0.join(name);
+        match fs::read(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            read => read.map(Some).map_err(|error| failed(&path, "cannot be read", error)),
+        }
+    }
+}
+
+/// That this process works on a job, until it is dropped or the process is gone.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// The name of this host, for people.
+pub(super) fn host() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "an unnamed host".to_owned(), |name| name.trim().to_owned())
+}
+
+fn failed(path: &Path, what: &str, error: io::Error) -> Error {
+    let message = format!("{} {what}", path.display());
+    Error::new(ErrorKind::Io, Operation::Migrate, message).with_source(error)
+}

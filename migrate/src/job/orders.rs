@@ -1,0 +1,148 @@
+//! What whoever works on a job is told while it does: a small file, read again when it changes.
+
+use std::time::Duration;
+
+use pinstate_core::{Error, ErrorKind, Operation, Result};
+use serde::{Deserialize, Serialize};
+
+use super::folder::JobFolder;
+
+const FILE: &str = "orders.json";
+
+/// How fast a job may work, and whether it may at all.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Orders {
+    /// Nothing is read or written until it is taken back.
+    pub paused: bool,
+    /// The job is to be given up.
+    pub abort: bool,
+    /// Records that may be read in a second, by all workers together.
+    pub read_rows: Option<u64>,
+    /// Bytes of keys and values that may be read in a second.
+    pub read_bytes: Option<u64>,
+    /// Records that may be written in a second.
+    pub write_rows: Option<u64>,
+    /// Bytes of keys and values that may be written in a second.
+    pub write_bytes: Option<u64>,
+    /// How long writing a page may take, in milliseconds, before fewer records are written:
+    /// the slowest of the last hundred pages counts.
+    pub target_latency: Option<u64>,
+    /// Times of the day, in UTC, in which work may be done; empty for any.
+    pub windows: Vec<Window>,
+}
+
+impl Orders {
+    /// Those that were given to a job last.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub fn of(folder: &JobFolder) -> Result<Self> {
+        let Some(bytes) = folder.read(FILE)? else { return Ok(Self::default()) };
+        serde_json::from_slice(&bytes).map_err(|error| {
+            let path = folder.path().join(FILE);
+            let message = format!("{} cannot be understood", path.display());
+            Error::new(ErrorKind::InvalidInput, Operation::Migrate, message).with_source(error)
+        })
+    }
+
+    /// Gives them to a job: whoever works on it, or will, follows them.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn give(&self, folder: &JobFolder) -> Result<()> {
+        let json = serde_json::to_vec_pretty(self).unwrap_or_default();
+        folder.write(FILE, &json, true)
+    }
+
+    /// Whether this is a time to work, by seconds since the Unix epoch.
+    pub(super) fn open_at(&self, seconds: i64) -> bool {
+        let minute = u16::try_from(seconds.div_euclid(60).rem_euclid(24 * 60)).unwrap_or(0);
+        self.windows.is_empty() || self.windows.iter().any(|window| window.holds(minute))
+    }
+
+    pub(super) fn latency(&self) -> Option<Duration> {
+        self.target_latency.map(Duration::from_millis)
+    }
+}
+
+/// A time of the day in UTC, in minutes from midnight. One that ends before it begins goes
+/// over midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Window {
+    from: u16,
+    to: u16,
+}
+
+impl Window {
+    fn holds(self, minute: u16) -> bool {
+        if self.from <= self.to {
+            (self.from..self.to).contains(&minute)
+        } else {
+            minute >= self.from || minute < self.to
+        }
+    }
+}
+
+impl std::str::FromStr for Window {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let minutes = |text: &str| {
+            let (hours, minutes) = text.split_once(':')?;
+            let (hours, minutes): (u16, u16) = (hours.parse().ok()?, minutes.parse().ok()?);
+            let legal = hours <= 24 && minutes < 60;
+            legal.then(|| hours * 60 + minutes).filter(|minutes| *minutes <= 24 * 60)
+        };
+        let both = text.split_once('-').and_then(|(from, to)| Some((minutes(from)?, minutes(to)?)));
+        match both {
+            Some((from, to)) if from != to => Ok(Self { from, to }),
+            _ => {
+                let message = format!(
+                    "'{}' is no time of the day: one looks like 22:00-06:00, in UTC",
+                    text.escape_debug()
+                );
+                Err(Error::new(ErrorKind::InvalidInput, Operation::Configure, message))
+            }
+        }
+    }
+}
+
+impl TryFrom<String> for Window {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<Window> for String {
+    fn from(window: Window) -> Self {
+        let Window { from, to } = window;
+        format!("{:02}:{:02}-{:02}:{:02}", from / 60, from % 60, to / 60, to % 60)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_the_day_go_over_midnight() {
+        let orders =
+            |text: &str| Orders { windows: vec![text.parse().unwrap()], ..Orders::default() };
+        let at = |hour: i64, minute: i64| (400 * 24 + hour) * 3_600 + minute * 60;
+        let night = orders("22:00-06:00");
+        assert!(night.open_at(at(23, 0)) && night.open_at(at(22, 0)) && night.open_at(at(5, 59)));
+        assert!(!night.open_at(at(6, 0)) && !night.open_at(at(21, 59)));
+        let day = orders("06:30-24:00");
+        assert!(day.open_at(at(6, 30)) && day.open_at(at(23, 59)) && !day.open_at(at(0, 0)));
+        assert!(Orders::default().open_at(at(3, 0)));
+        for bad in ["", "6-7", "25:00-26:00", "10:00-10:00", "10:60-11:00"] {
+            assert!(bad.parse::<Window>().is_err(), "{bad}");
+        }
+        assert_eq!(String::from("6:30-24:00".parse::<Window>().unwrap()), "06:30-24:00");
+    }
+}
