@@ -206,6 +206,18 @@ impl Input {
         matches!(self.content, Content::File { .. })
     }
 
+    /// What changes when it is written to, as text.
+    pub(crate) fn stamp(&self) -> String {
+        match &self.content {
+            Content::File { stamp, .. } => {
+                let since = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).ok();
+                let modified = stamp.modified.and_then(since).unwrap_or_default();
+                format!("{} bytes of {}", stamp.bytes, modified.as_nanos())
+            }
+            Content::Stream(..) => "a stream".to_owned(),
+        }
+    }
+
     /// Its size in bytes, where that is known beforehand.
     pub(crate) fn bytes(&self) -> Option<u64> {
         match &self.content {

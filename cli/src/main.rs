@@ -13,6 +13,7 @@ mod backends;
 mod commands;
 mod digester;
 mod duration;
+mod ends;
 mod exit;
 mod formats;
 mod input;

@@ -35,11 +35,13 @@
 //! The source is not to be written to in the meantime: a mirror is for that. The comparison at
 //! the end shows it if it was and [`recheck`](Tuning::recheck) was asked for.
 
+mod aside;
 mod certificate;
 mod copy;
 mod folder;
 mod ledger;
 mod letters;
+mod open;
 mod orders;
 mod plan;
 mod progress;
@@ -55,6 +57,7 @@ mod verify;
 mod watch;
 mod write;
 
+pub use self::aside::{Onlooker, status};
 pub use self::certificate::Certificate;
 pub use self::folder::JobFolder;
 pub use self::ledger::{Counts, DeadLetter, Ended, Phase, Run, Verified, VerifiedBy};
@@ -62,7 +65,7 @@ pub use self::orders::{Orders, Window};
 pub use self::plan::{Finding, Plan, Weight, plan};
 pub use self::progress::Progress;
 pub use self::rules::Rules;
-pub use self::run::{Job, Report, status};
+pub use self::run::{Job, Report};
 pub use self::settings::{MaxErrors, Mode, Settings, Tuning};
 pub use self::source::{
     FileSource, Identity, Pages, Source, SourcePage, SourceRow, StoreSource, Written,

@@ -175,15 +175,19 @@ async fn a_job_that_was_stopped_goes_on_from_there() {
         let jobs = TempDir::new().unwrap();
         let settings = Settings::new().with_mode(mode);
         let mut read = 0;
-        let mut stops = 0;
+        let mut begun = false;
         for step in [Step::Read, Step::Written, Step::Synced, Step::Remembered, Step::PartComplete]
         {
             let stop = StopFlag::new();
             let watch = StopAt { step, after: AtomicU64::new(2), stop: stop.clone() };
-            let job = job(jobs.path(), &from, &to, &settings).await.unwrap();
-            assert_eq!(job.is_continued(), stops > 0);
+            let mut tuning = tuning();
+            tuning.stop = stop;
+            let source = source(&from).await;
+            let job = Job::open(jobs.path(), source, target(&to), &settings, tuning).await.unwrap();
+            assert_eq!(job.is_continued(), begun);
+            begun = true;
             assert!(job.counts().read >= read);
-            let job = job.watched(Arc::new(watch)).stopped_by(stop);
+            let job = job.watched(Arc::new(watch));
             let folder = job.folder().clone();
             let error = job.run().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
@@ -191,7 +195,6 @@ async fn a_job_that_was_stopped_goes_on_from_there() {
             assert!(!worked_on && progress.phase == Phase::Copying);
             assert!(progress.fraction().unwrap_or(0.0) < 1.0);
             read = progress.counts.read;
-            stops += 1;
         }
         let report = job(jobs.path(), &from, &to, &settings).await.unwrap().run().await.unwrap();
         assert_eq!((report.counts.read, report.phase), (1_000, Phase::Done), "counted once");
@@ -245,13 +248,13 @@ async fn a_plan_changes_nothing_and_says_what_stands_against_it() {
     let jobs = TempDir::new().unwrap();
     let missing = jobs.path().join("jobs");
     let (source, target) = (source(&from).await, target(&to));
-    let good = plan(&missing, &*source, &target, &Settings::new()).await.unwrap();
+    let good = plan(&missing, &*source, Some(&target), &Settings::new()).await.unwrap();
     assert!(good.is_possible(), "{good:?}");
     assert_eq!((good.records, good.target_records), (Some(100), None));
     assert!(to.list_namespaces().await.unwrap().is_empty() && !missing.exists());
     assert_eq!(to.control_list("").await.unwrap().len(), 0);
     fill(&to, 0..1).await;
-    let bad = plan(&missing, &*source, &target, &Settings::new()).await.unwrap();
+    let bad = plan(&missing, &*source, Some(&target), &Settings::new()).await.unwrap();
     assert!(!bad.is_possible() && bad.findings[0].weight == Weight::Stop);
 }
 
@@ -561,7 +564,7 @@ async fn rows_that_cannot_be_read_are_kept_with_their_bytes() {
     let from = memory();
     fill(&from, 0..1_000).await;
     // The last byte of a value is that of the team's name.
-    let damaged = (0..1_000).filter(|n| (b'0' + (n % 3) as u8) % 49 == 0).count() as u64;
+    let damaged = (0..1_000).filter(|n| (b'0' + (n % 3) as u8).is_multiple_of(49)).count() as u64;
     for most in [damaged - 1, damaged] {
         let (to, jobs) = (memory(), TempDir::new().unwrap());
         let mut tuning = tuning();

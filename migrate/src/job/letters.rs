@@ -1,18 +1,12 @@
 //! Dead letters: showing them, and bringing them home after all.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
-
 use pinstate_core::{Error, ErrorKind, Key, Operation, Result};
 
 use super::folder::JobFolder;
 use super::ledger::{DeadLetter, Event, Ledger, Phase};
-use super::orders::Orders;
-use super::progress::{Board, Progress};
-use super::run::{Job, Report, seconds};
+use super::run::{Job, Report};
 use super::settings::MaxErrors;
 use super::source::{SourcePage, SourceRow};
-use super::throttle::Throttle;
 
 /// Letters that are tried together.
 const GROUP: usize = 500;
@@ -48,11 +42,8 @@ impl Job {
             keys.extend(letter.key);
             Ok(())
         })?;
-        let throttle = Throttle::new(Orders::of(&self.folder)?, self.stop.clone(), seconds);
-        let board = Arc::new(Board::new(Progress::default()));
-        let retries = Arc::new(AtomicU64::new(0));
         let namespace = self.target.prepare(None).await?;
-        let copier = self.copier(namespace, &Arc::new(throttle), &retries, &board).await?;
+        let copier = self.copier(namespace).await?;
         for group in keys.chunks(GROUP) {
             let wanted: Vec<Key> =
                 group.iter().map(|key| bytes_of(key).map(Key::new)).collect::<Result<_>>()?;

@@ -44,8 +44,8 @@ pub struct Finding {
 pub struct Plan {
     /// What is read.
     pub source: Identity,
-    /// What is written.
-    pub target: Identity,
+    /// What is written; nothing where that store is not there yet.
+    pub target: Option<Identity>,
     /// What it is told.
     pub settings: Settings,
     /// The folder of the unfinished job that would go on.
@@ -73,149 +73,170 @@ impl Plan {
     }
 }
 
-/// Finds out what a job from `source` to `target` would do. Nothing is written.
+/// Finds out what a job from `source` to `target` would do, or to a store that is not there
+/// yet. Nothing is written.
 ///
 /// # Errors
 /// What keeps the source or the target from being read.
 pub async fn plan(
     jobs: &Path,
     source: &dyn Source,
-    target: &Target,
+    target: Option<&Target>,
     settings: &Settings,
 ) -> Result<Plan> {
-    let (from, to) = (source.identity(), target.identity());
-    let mut findings = Vec::new();
-    let mut found = |weight, text: String| findings.push(Finding { weight, text });
-    let unfinished = JobFolder::unfinished(jobs, &from, &to)?;
-    if from.is(&to) {
-        found(Weight::Stop, "source and target are the same namespace".to_owned());
-    }
-    match &unfinished {
-        Some((folder, standing)) => {
-            let (read, parts) = (standing.counts().read, standing.header.parts.len());
-            let text = format!(
-                "the unfinished job in {} goes on: {} of {parts} parts are complete, {read} \
-                 records were read",
-                folder.path().display(),
-                standing.complete()
-            );
-            found(Weight::Note, text);
-            for changed in differences(&standing.header.settings, settings) {
-                if !changed.starts_with("rules.now ") {
-                    found(Weight::Stop, format!("it was told something else: {changed}"));
-                }
-            }
-            if !standing.header.source.is(&from) {
-                found(Weight::Stop, format!("{} is no longer what it was", from.name));
-            }
-        }
-        None => {
-            if let Err(error) = target.check(settings.mode) {
-                found(Weight::Stop, error.message().to_owned());
-            }
-            if settings.mode == Mode::FailIfNotEmpty && !target.is_empty().await? {
-                let text = "the target has records already, and the mode is fail-if-not-empty";
-                found(Weight::Stop, text.to_owned());
-            }
-        }
-    }
-    let existing = target.existing().await?;
-    let target_records = match &existing {
-        Some(namespace) => Some(namespace.count(CountOptions::estimate()).await?.value()),
-        None => {
-            found(Weight::Note, format!("the namespace {} will be created", target.namespace));
-            None
-        }
-    };
     let records = source.estimate().await?;
     let look = Look::at(source).await?;
-    let there = target.store.capabilities();
-    gaps(source.capabilities(), there, settings, &mut found);
-    let too_large = look.too_large(there);
-    if too_large > 0 {
-        let text = format!(
-            "{too_large} of the {} records that were looked at are too large for the target, and \
-             would become dead letters",
-            look.rows
-        );
-        found(Weight::Warning, text);
+    let mut plan = Plan {
+        source: source.identity(),
+        target: target.map(Target::identity),
+        settings: settings.clone(),
+        continues: None,
+        records,
+        target_records: None,
+        record_bytes: (look.rows > 0).then(|| look.bytes / look.rows),
+        bytes: None,
+        read_seconds: records.and_then(|records| look.seconds_for(records)),
+        findings: Vec::new(),
+    };
+    plan.bytes = records.zip(plan.record_bytes).map(|(records, bytes)| records * bytes);
+    match target {
+        Some(target) => plan.look_at(jobs, source, target, &look).await?,
+        None => plan.found(Weight::Note, "the target is not there yet, and will be created"),
     }
     if look.unreadable > 0 {
         let text = format!(
             "{} of the {} records that were looked at cannot be read, and would become dead letters",
             look.unreadable, look.rows
         );
-        found(Weight::Warning, text);
-    }
-    for (name, text) in target.store.health().await?.details {
-        if matches!(&*name, "tombstone_gc" | "gc_grace_seconds") {
-            let text = format!(
-                "{name} of the target is {text}: a job that writes while others delete must be \
-                 over before delete markers go"
-            );
-            found(Weight::Note, text);
-        }
-    }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
-    let record_bytes = (look.rows > 0).then(|| look.bytes / look.rows);
-    Ok(Plan {
-        source: from,
-        target: to,
-        settings: settings.clone(),
-        continues: unfinished.map(|(folder, _)| folder.path().display().to_string()),
-        records,
-        target_records,
-        record_bytes,
-        bytes: records.zip(record_bytes).map(|(records, bytes)| records * bytes),
-        read_seconds: records.and_then(|records| look.seconds_for(records)),
-        findings,
-    })
-}
-
-fn gaps(
-    from: Option<&Capabilities>,
-    to: &Capabilities,
-    settings: &Settings,
-    found: &mut impl FnMut(Weight, String),
-) {
-    let durable = |capabilities: &Capabilities| capabilities.sync_durability.clone();
-    if to.sync_durability == Durability::None {
-        let text = "the target keeps nothing beyond its process: a job into it cannot go on in \
-                    another one";
-        found(Weight::Warning, text.to_owned());
-    } else if let Some(from) = from
-        && durable(from) == Durability::Power
-        && durable(to) == Durability::Process
-    {
-        let text = "the source survives the loss of power and the target only the death of the \
-                    process";
-        found(Weight::Warning, text.to_owned());
-    }
-    if let Some(from) = from {
-        let limits = [
-            ("keys", from.max_key_bytes, to.max_key_bytes),
-            ("values", from.max_value_bytes, to.max_value_bytes),
-        ];
-        for (what, ours, theirs) in limits {
-            if theirs < ours {
-                let text = format!(
-                    "the source takes {what} of {ours} bytes and the target of {theirs}: longer \
-                     ones would become dead letters"
-                );
-                found(Weight::Note, text);
-            }
-        }
-        if from.detects_damage && !to.detects_damage {
-            found(Weight::Note, "the target does not find damage of its bytes".to_owned());
-        }
-    }
-    if settings.mode == Mode::IfNewer && to.if_newer == IfNewer::Resolved {
-        let text = "the target keeps the newer record and cannot say which that was: how many were \
-                    newer is found out by the comparison at the end";
-        found(Weight::Note, text.to_owned());
+        plan.found(Weight::Warning, text);
     }
     if !settings.rules.is_nothing() {
-        found(Weight::Note, "rules leave out or change some of the records".to_owned());
+        plan.found(Weight::Note, "rules leave out or change some of the records");
+    }
+    plan.findings.sort_by_key(|finding| std::cmp::Reverse(finding.weight));
+    Ok(plan)
+}
+
+impl Plan {
+    fn found(&mut self, weight: Weight, text: impl Into<String>) {
+        self.findings.push(Finding { weight, text: text.into() });
+    }
+
+    async fn look_at(
+        &mut self,
+        jobs: &Path,
+        source: &dyn Source,
+        target: &Target,
+        look: &Look,
+    ) -> Result<()> {
+        let settings = self.settings.clone();
+        let settings = &settings;
+        let (from, to) = (source.identity(), target.identity());
+        let unfinished = JobFolder::unfinished(jobs, &from, &to)?;
+        if from.is(&to) {
+            self.found(Weight::Stop, "source and target are the same namespace");
+        }
+        match &unfinished {
+            Some((folder, standing)) => {
+                let (read, parts) = (standing.counts().read, standing.header.parts.len());
+                let text = format!(
+                    "the unfinished job in {} goes on: {} of {parts} parts are complete, {read} \
+                 records were read",
+                    folder.path().display(),
+                    standing.complete()
+                );
+                self.continues = Some(folder.path().display().to_string());
+                self.found(Weight::Note, text);
+                for changed in differences(&standing.header.settings, settings) {
+                    if !changed.starts_with("rules.now ") {
+                        self.found(Weight::Stop, format!("it was told something else: {changed}"));
+                    }
+                }
+                if !standing.header.source.is(&from) {
+                    self.found(Weight::Stop, format!("{} is no longer what it was", from.name));
+                }
+            }
+            None => {
+                if let Err(error) = target.check(settings.mode) {
+                    self.found(Weight::Stop, error.message());
+                }
+                if settings.mode == Mode::FailIfNotEmpty && !target.is_empty().await? {
+                    let text = "the target has records already, and the mode is fail-if-not-empty";
+                    self.found(Weight::Stop, text);
+                }
+            }
+        }
+        let existing = target.existing().await?;
+        self.target_records = match &existing {
+            Some(namespace) => Some(namespace.count(CountOptions::estimate()).await?.value()),
+            None => {
+                self.found(
+                    Weight::Note,
+                    format!("the namespace {} will be created", target.namespace),
+                );
+                None
+            }
+        };
+        let there = target.store.capabilities();
+        self.gaps(source.capabilities(), there);
+        let too_large = look.too_large(there);
+        if too_large > 0 {
+            let text = format!(
+                "{too_large} of the {} records that were looked at are too large for the target, \
+                 and would become dead letters",
+                look.rows
+            );
+            self.found(Weight::Warning, text);
+        }
+        for (name, text) in target.store.health().await?.details {
+            if matches!(&*name, "tombstone_gc" | "gc_grace_seconds") {
+                let text = format!(
+                    "{name} of the target is {text}: a job that writes while others delete must \
+                     be over before delete markers go"
+                );
+                self.found(Weight::Note, text);
+            }
+        }
+        Ok(())
+    }
+
+    fn gaps(&mut self, from: Option<&Capabilities>, to: &Capabilities) {
+        let durable = |capabilities: &Capabilities| capabilities.sync_durability.clone();
+        if to.sync_durability == Durability::None {
+            let text = "the target keeps nothing beyond its process: a job into it cannot go on in \
+                    another one";
+            self.found(Weight::Warning, text);
+        } else if let Some(from) = from
+            && durable(from) == Durability::Power
+            && durable(to) == Durability::Process
+        {
+            let text = "the source survives the loss of power and the target only the death of the \
+                    process";
+            self.found(Weight::Warning, text);
+        }
+        if let Some(from) = from {
+            let limits = [
+                ("keys", from.max_key_bytes, to.max_key_bytes),
+                ("values", from.max_value_bytes, to.max_value_bytes),
+            ];
+            for (what, ours, theirs) in limits {
+                if theirs < ours {
+                    let text = format!(
+                        "the source takes {what} of {ours} bytes and the target of {theirs}: longer \
+                     ones would become dead letters"
+                    );
+                    self.found(Weight::Note, text);
+                }
+            }
+            if from.detects_damage && !to.detects_damage {
+                self.found(Weight::Note, "the target does not find damage of its bytes");
+            }
+        }
+        if self.settings.mode == Mode::IfNewer && to.if_newer == IfNewer::Resolved {
+            let text = "the target keeps the newer record and cannot say which that was: how many were \
+                    newer is found out by the comparison at the end";
+            self.found(Weight::Note, text);
+        }
     }
 }
 

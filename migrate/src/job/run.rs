@@ -1,19 +1,17 @@
 //! A job from its beginning to its end, or from where it was left.
 
 use std::collections::HashSet;
-use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use parking_lot::Mutex;
 use pinstate_core::clock::{DEFAULT_WRITER, raise_mark};
-use pinstate_core::transfer::StopFlag;
 use pinstate_core::{
-    Clock, ClockOptions, Error, ErrorKind, NamespaceName, Operation, Result, Version,
+    Clock, ClockOptions, Error, ErrorKind, Namespace, NamespaceName, Operation, Result, Version,
 };
-use uuid::Uuid;
 
+use super::aside::Onlooker;
 use super::certificate::Certificate;
 use super::copy::{Copier, Unfinished, remember};
 use super::folder::{JobFolder, Lock, host};
@@ -21,37 +19,26 @@ use super::ledger::{
     Checkpoint, Counts, Ended, Event, Header, Ledger, Phase, Run, Standing, Verified,
 };
 use super::letters::bytes_of;
-use super::orders::Orders;
-use super::progress::{Board, Progress};
-use super::settings::{Mode, Settings, Tuning, differences};
+use super::settings::{Mode, Tuning};
 use super::source::Source;
 use super::target::Target;
-use super::throttle::Throttle;
 use super::verify::{Copied, Verifying};
-use super::watch::{Step, Unwatched, Watch};
+use super::watch::{Step, Watch};
 use super::write::Writer;
 use crate::difference::Difference;
-
-/// Parts of the source for each worker.
-const PARTS: usize = 8;
-/// How often orders are looked for, and the status is told.
-const TICK: Duration = Duration::from_millis(250);
-/// Where the status is told.
-const STATUS: &str = "status.json";
 
 /// A job that this process works on.
 pub struct Job {
     pub(super) folder: JobFolder,
-    _lock: Lock,
+    pub(super) _lock: Lock,
     pub(super) ledger: Arc<Mutex<Ledger>>,
     pub(super) standing: Standing,
     pub(super) source: Arc<dyn Source>,
     pub(super) target: Target,
     pub(super) tuning: Tuning,
-    pub(super) stop: StopFlag,
-    watch: Arc<dyn Watch>,
-    expected: Option<u64>,
-    continued: bool,
+    pub(super) watch: Arc<dyn Watch>,
+    pub(super) looker: Onlooker,
+    pub(super) continued: bool,
 }
 
 impl std::fmt::Debug for Job {
@@ -79,139 +66,10 @@ pub struct Report {
 }
 
 impl Job {
-    /// Begins a job from `source` to `target`, or goes on with the unfinished one that there
-    /// is among `jobs`.
-    ///
-    /// # Errors
-    /// `Locked` while another process works on it, or another job fills the target;
-    /// `InvalidInput` where it was told something else before, with what; `Conflict` for a
-    /// target that has records and should have none, or a source that is no longer what it was.
-    pub async fn open(
-        jobs: &Path,
-        source: Arc<dyn Source>,
-        target: Target,
-        settings: &Settings,
-        tuning: Tuning,
-    ) -> Result<Self> {
-        let (from, to) = (source.identity(), target.identity());
-        if from.is(&to) {
-            let message = "source and target are the same namespace";
-            return Err(Error::new(ErrorKind::InvalidInput, Operation::Migrate, message));
-        }
-        let unfinished = JobFolder::unfinished(jobs, &from, &to)?;
-        let continued = unfinished.is_some();
-        let (folder, lock, ledger, standing) = match unfinished {
-            Some((folder, _)) => {
-                let lock = folder.lock()?;
-                let (ledger, standing) = Ledger::open(&folder.ledger())?;
-                check_same(&folder, &standing.header, &*source, settings)?;
-                (folder, lock, ledger, standing)
-            }
-            None => Self::begin(jobs, &*source, &target, settings, &tuning).await?,
-        };
-        let job = standing.header.job.to_string();
-        target.claim(&job).await?;
-        Ok(Self {
-            folder,
-            _lock: lock,
-            ledger: Arc::new(Mutex::new(ledger)),
-            standing,
-            expected: source.estimate().await?,
-            source,
-            target,
-            tuning,
-            stop: StopFlag::new(),
-            watch: Arc::new(Unwatched),
-            continued,
-        })
-    }
-
-    /// Opens the job in a folder, whether it is over or not, to do something about it.
-    ///
-    /// # Errors
-    /// `Locked` while another process works on it; `InvalidInput` for a source or target that
-    /// is not its own.
-    pub async fn reopen(
-        folder: JobFolder,
-        source: Arc<dyn Source>,
-        target: Target,
-        tuning: Tuning,
-    ) -> Result<Self> {
-        let lock = folder.lock()?;
-        let (ledger, standing) = Ledger::open(&folder.ledger())?;
-        let header = &standing.header;
-        if !header.source.is_about(&source.identity()) || !header.target.is(&target.identity()) {
-            let message = format!(
-                "the job in {} is from {} to {}",
-                folder.path().display(),
-                header.source.name,
-                header.target.name
-            );
-            return Err(Error::new(ErrorKind::InvalidInput, Operation::Migrate, message));
-        }
-        Ok(Self {
-            folder,
-            _lock: lock,
-            ledger: Arc::new(Mutex::new(ledger)),
-            standing,
-            expected: None,
-            source,
-            target,
-            tuning,
-            stop: StopFlag::new(),
-            watch: Arc::new(Unwatched),
-            continued: true,
-        })
-    }
-
-    async fn begin(
-        jobs: &Path,
-        source: &dyn Source,
-        target: &Target,
-        settings: &Settings,
-        tuning: &Tuning,
-    ) -> Result<(JobFolder, Lock, Ledger, Standing)> {
-        target.check(settings.mode)?;
-        if settings.mode == Mode::FailIfNotEmpty && !target.is_empty().await? {
-            let message = "the target has records already: choose what happens to them (merge, \
-                           if-newer, replace), or another namespace";
-            return Err(Error::new(ErrorKind::Conflict, Operation::Migrate, message));
-        }
-        let job = Uuid::new_v4();
-        let clock = Clock::open(Arc::clone(&target.store), ClockOptions::new()).await?;
-        let staging = match settings.mode {
-            Mode::Replace => Some(target.staging().await?.to_string()),
-            _ => None,
-        };
-        let header = Header {
-            job,
-            version: clock.draw().await?.micros(),
-            source: source.identity(),
-            target: target.identity(),
-            settings: settings.clone(),
-            secret: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
-            staging,
-            parts: source.parts(tuning.workers.max(1) * PARTS).await?,
-        };
-        target.claim(&job.to_string()).await?;
-        let folder = JobFolder::create(jobs, job)?;
-        let lock = folder.lock()?;
-        drop(Ledger::create(&folder.ledger(), &header)?);
-        let (ledger, standing) = Ledger::open(&folder.ledger())?;
-        Ok((folder, lock, ledger, standing))
-    }
-
     /// Tells `watch` of each step.
     #[must_use]
     pub fn watched(mut self, watch: Arc<dyn Watch>) -> Self {
         self.watch = watch;
-        self
-    }
-
-    /// Can be asked to stop: what was begun is then remembered, and the job can go on later.
-    #[must_use]
-    pub fn stopped_by(mut self, stop: StopFlag) -> Self {
-        self.stop = stop;
         self
     }
 
@@ -225,6 +83,12 @@ impl Job {
     #[must_use]
     pub fn is_continued(&self) -> bool {
         self.continued
+    }
+
+    /// Sees how far it is while it runs.
+    #[must_use]
+    pub fn onlooker(&self) -> Onlooker {
+        self.looker.clone()
     }
 
     /// What was done with the records so far.
@@ -241,16 +105,6 @@ impl Job {
     /// from being written, `InvalidInput` for too many dead letters.
     pub async fn run(mut self) -> Result<Report> {
         self.watch.at(Step::Begun);
-        let throttle =
-            Arc::new(Throttle::new(Orders::of(&self.folder)?, self.stop.clone(), seconds));
-        let retries = Arc::new(AtomicU64::new(0));
-        let board = Arc::new(Board::new(Progress {
-            phase: self.standing.phase,
-            parts: (self.standing.complete(), self.standing.header.parts.len()),
-            counts: self.standing.counts(),
-            expected: self.expected,
-            ..Progress::default()
-        }));
         self.remember(vec![Event::RunBegan(Run {
             began: seconds(),
             pid: std::process::id(),
@@ -261,22 +115,19 @@ impl Job {
             ended: None,
         })])
         .await?;
-        let aside = Aside {
-            folder: self.folder.clone(),
-            ledger: Arc::clone(&self.ledger),
-            throttle: Arc::clone(&throttle),
-            board: Arc::clone(&board),
-            retries: Arc::clone(&retries),
-            stop: self.stop.clone(),
-        };
-        let aborted = Arc::new(std::sync::atomic::AtomicBool::new(false));
-        let looking = tokio::spawn(aside.clone().look_on(Arc::clone(&aborted)));
-        let done = self.phases(&throttle, &retries, &board).await;
+        let aborted = Arc::new(AtomicBool::new(false));
+        let looking = tokio::spawn(self.looker.clone().look_on(
+            self.folder.clone(),
+            Arc::clone(&self.ledger),
+            self.tuning.stop.clone(),
+            Arc::clone(&aborted),
+        ));
+        let done = self.phases().await;
         looking.abort();
         let ended = Ended {
             at: seconds(),
-            throttled: throttle.waited(),
-            retries: retries.load(Ordering::Relaxed),
+            throttled: self.looker.throttle.waited(),
+            retries: self.looker.retries.load(Ordering::Relaxed),
             error: done.as_ref().err().map(ToString::to_string),
         };
         let told = self.remember(vec![Event::RunEnded(ended)]).await;
@@ -286,25 +137,20 @@ impl Job {
         let differences = done?;
         told?;
         self.certify()?;
-        aside.tell()?;
+        self.looker.tell(&self.folder)?;
         Ok(self.report(differences))
     }
 
-    async fn phases(
-        &mut self,
-        throttle: &Arc<Throttle>,
-        retries: &Arc<AtomicU64>,
-        board: &Arc<Board>,
-    ) -> Result<Vec<Difference>> {
+    async fn phases(&mut self) -> Result<Vec<Difference>> {
         let staging = self.staging()?;
         let mut differences = Vec::new();
         loop {
-            board.phase(self.standing.phase);
+            self.looker.board.phase(self.standing.phase);
             match self.standing.phase {
                 Phase::Copying => {
                     let namespace = self.target.prepare(staging.as_ref()).await?;
                     self.watch.at(Step::Prepared);
-                    let copier = self.copier(namespace, throttle, retries, board).await?;
+                    let copier = self.copier(namespace).await?;
                     copier.run(self.unfinished()).await?;
                     self.standing = self.peek()?;
                     let newest = self.standing.parts.values().map(|part| part.newest).max();
@@ -369,13 +215,7 @@ impl Job {
         }
     }
 
-    pub(super) async fn copier(
-        &self,
-        namespace: Arc<dyn pinstate_core::Namespace>,
-        throttle: &Arc<Throttle>,
-        retries: &Arc<AtomicU64>,
-        board: &Arc<Board>,
-    ) -> Result<Copier> {
+    pub(super) async fn copier(&self, namespace: Arc<dyn Namespace>) -> Result<Copier> {
         let header = &self.standing.header;
         let merge = header.settings.mode == Mode::Merge;
         let clock = if merge {
@@ -391,17 +231,17 @@ impl Job {
                 namespace,
                 if_newer: !merge,
                 tuning: self.tuning.clone(),
-                throttle: Arc::clone(throttle),
-                retries: Arc::clone(retries),
+                throttle: Arc::clone(&self.looker.throttle),
+                retries: Arc::clone(&self.looker.retries),
             },
             rules: Arc::new(header.settings.rules.compile()?),
             clock,
             base: Version(header.version),
             secret: secret(header)?,
             tuning: self.tuning.clone(),
-            throttle: Arc::clone(throttle),
-            stop: self.stop.clone(),
-            board: Arc::clone(board),
+            throttle: Arc::clone(&self.looker.throttle),
+            stop: self.tuning.stop.clone(),
+            board: Arc::clone(&self.looker.board),
             watch: Arc::clone(&self.watch),
             ledger: Arc::clone(&self.ledger),
         })
@@ -451,7 +291,7 @@ impl Job {
             base: header.version,
             dead,
             workers: self.tuning.workers.max(1),
-            stop: self.stop.clone(),
+            stop: self.tuning.stop.clone(),
             recheck: self.tuning.recheck,
         };
         verifying.run(copied, seconds(), durability).await
@@ -501,96 +341,6 @@ impl Job {
         self.folder.write("certificate.json", certificate.json().as_bytes(), true)?;
         self.folder.write("certificate.html", certificate.html().as_bytes(), true)
     }
-}
-
-/// What goes on beside the work: orders are looked for, and the status is told.
-#[derive(Clone)]
-struct Aside {
-    folder: JobFolder,
-    ledger: Arc<Mutex<Ledger>>,
-    throttle: Arc<Throttle>,
-    board: Arc<Board>,
-    retries: Arc<AtomicU64>,
-    stop: StopFlag,
-}
-
-impl Aside {
-    async fn look_on(self, aborted: Arc<std::sync::atomic::AtomicBool>) {
-        loop {
-            // Whoever looks on must not be what stops the job.
-            let _ = self.tell();
-            tokio::time::sleep(TICK).await;
-            let Ok(orders) = Orders::of(&self.folder) else { continue };
-            if orders.abort {
-                aborted.store(true, Ordering::Release);
-                self.stop.stop();
-            }
-            let note = serde_json::to_string(&orders).unwrap_or_default();
-            if self.throttle.follow(orders) {
-                let note = Event::Note(format!("orders at {}: {note}", seconds()));
-                let _ = remember(&self.ledger, vec![note]).await;
-            }
-        }
-    }
-
-    fn tell(&self) -> Result<()> {
-        let retries = self.retries.load(Ordering::Relaxed);
-        let progress = self.board.now(retries, self.throttle.reason());
-        let json = serde_json::to_vec(&progress).unwrap_or_default();
-        self.folder.write(STATUS, &json, false)
-    }
-}
-
-/// How far the job in a folder is, and whether somebody works on it.
-///
-/// # Errors
-/// If its ledger cannot be read.
-pub fn status(folder: &JobFolder) -> Result<(Progress, bool)> {
-    let standing = Ledger::peek(&folder.ledger())?;
-    let worked_on = folder.is_worked_on()?;
-    let told = if worked_on { folder.read(STATUS)? } else { None };
-    let mut progress: Progress =
-        told.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
-    if !worked_on || standing.phase.is_over() {
-        progress.counts = standing.counts();
-    }
-    progress.phase = standing.phase;
-    progress.parts = (standing.complete(), standing.header.parts.len());
-    Ok((progress, worked_on))
-}
-
-/// Refuses to go on with a job that was told something else.
-fn check_same(
-    folder: &JobFolder,
-    header: &Header,
-    source: &dyn Source,
-    settings: &Settings,
-) -> Result<()> {
-    let now = source.identity();
-    if !header.source.is(&now) {
-        let message = format!(
-            "{} is no longer what it was when the unfinished job in {} was begun: give that up \
-             with 'pinstate migrate abort', and begin anew",
-            now.name,
-            folder.path().display()
-        );
-        return Err(Error::new(ErrorKind::Conflict, Operation::Migrate, message));
-    }
-    let mut settings = settings.clone();
-    if settings.rules.expired == header.settings.rules.expired {
-        settings.rules.now = header.settings.rules.now;
-    }
-    let changed = differences(&header.settings, &settings);
-    if changed.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "the unfinished job in {} was told something else: {}; say the same, or give it up with \
-         'pinstate migrate abort'",
-        folder.path().display(),
-        changed.join(", ")
-    );
-    Err(Error::new(ErrorKind::InvalidInput, Operation::Migrate, message))
 }
 
 fn secret(header: &Header) -> Result<[u8; 32]> {

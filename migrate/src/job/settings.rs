@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use pinstate_core::Result;
+use pinstate_core::transfer::StopFlag;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -121,6 +122,8 @@ pub struct Tuning {
     /// Whether the source is read again at the end and compared record by record, which also
     /// shows whether it was written to meanwhile.
     pub recheck: bool,
+    /// Asks the job to stop: what was begun is then remembered, and it can go on later.
+    pub stop: StopFlag,
 }
 
 impl Tuning {
@@ -134,6 +137,7 @@ impl Tuning {
             tries: 8,
             pause: Duration::from_millis(100),
             recheck: false,
+            stop: StopFlag::new(),
         }
     }
 }

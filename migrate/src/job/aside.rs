@@ -1,0 +1,106 @@
+//! What goes on beside a job: orders are looked for, and it is told how far it is.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pinstate_core::Result;
+use pinstate_core::transfer::StopFlag;
+
+use super::copy::remember;
+use super::folder::JobFolder;
+use super::ledger::{Event, Ledger, Standing};
+use super::orders::Orders;
+use super::progress::{Board, Progress};
+use super::run::seconds;
+use super::throttle::Throttle;
+
+/// How often orders are looked for, and the status is told.
+const TICK: Duration = Duration::from_millis(250);
+/// Where the status is told.
+const STATUS: &str = "status.json";
+
+/// Sees how far a job of this process is.
+#[derive(Clone, Debug)]
+pub struct Onlooker {
+    pub(super) board: Arc<Board>,
+    pub(super) retries: Arc<AtomicU64>,
+    pub(super) throttle: Arc<Throttle>,
+}
+
+impl Onlooker {
+    pub(super) fn new(
+        folder: &JobFolder,
+        standing: &Standing,
+        expected: Option<u64>,
+        stop: &StopFlag,
+    ) -> Result<Self> {
+        Ok(Self {
+            board: Arc::new(Board::new(Progress {
+                phase: standing.phase,
+                parts: (standing.complete(), standing.header.parts.len()),
+                counts: standing.counts(),
+                expected,
+                ..Progress::default()
+            })),
+            retries: Arc::default(),
+            throttle: Arc::new(Throttle::new(Orders::of(folder)?, stop.clone(), seconds)),
+        })
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn now(&self) -> Progress {
+        self.board.now(self.retries.load(Ordering::Relaxed), self.throttle.reason())
+    }
+
+    /// Writes down how far it is, for whoever asks from outside.
+    pub(super) fn tell(&self, folder: &JobFolder) -> Result<()> {
+        let json = serde_json::to_vec(&self.now()).unwrap_or_default();
+        folder.write(STATUS, &json, false)
+    }
+
+    /// Follows the orders that the job is given, until this is dropped.
+    pub(super) async fn look_on(
+        self,
+        folder: JobFolder,
+        ledger: Arc<Mutex<Ledger>>,
+        stop: StopFlag,
+        aborted: Arc<AtomicBool>,
+    ) {
+        loop {
+            // Whoever looks on must not be what stops the job.
+            let _ = self.tell(&folder);
+            tokio::time::sleep(TICK).await;
+            let Ok(orders) = Orders::of(&folder) else { continue };
+            if orders.abort {
+                aborted.store(true, Ordering::Release);
+                stop.stop();
+            }
+            let note = serde_json::to_string(&orders).unwrap_or_default();
+            if self.throttle.follow(orders) {
+                let note = Event::Note(format!("orders at {}: {note}", seconds()));
+                let _ = remember(&ledger, vec![note]).await;
+            }
+        }
+    }
+}
+
+/// How far the job in a folder is, and whether somebody works on it.
+///
+/// # Errors
+/// If its ledger cannot be read.
+pub fn status(folder: &JobFolder) -> Result<(Progress, bool)> {
+    let standing = Ledger::peek(&folder.ledger())?;
+    let worked_on = folder.is_worked_on()?;
+    let told = if worked_on { folder.read(STATUS)? } else { None };
+    let mut progress: Progress =
+        told.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
+    if !worked_on || standing.phase.is_over() {
+        progress.counts = standing.counts();
+    }
+    progress.phase = standing.phase;
+    progress.parts = (standing.complete(), standing.header.parts.len());
+    Ok((progress, worked_on))
+}

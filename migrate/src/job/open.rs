@@ -1,0 +1,179 @@
+//! Beginning a job, or finding the one that goes on.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use pinstate_core::{Clock, ClockOptions, Error, ErrorKind, Operation, Result};
+use uuid::Uuid;
+
+use super::aside::Onlooker;
+use super::folder::{JobFolder, Lock};
+use super::ledger::{Header, Ledger, Standing};
+use super::run::Job;
+use super::settings::{Mode, Settings, Tuning, differences};
+use super::source::Source;
+use super::target::Target;
+use super::watch::Unwatched;
+
+/// Parts of the source for each worker.
+const PARTS: usize = 8;
+
+impl Job {
+    /// Begins a job from `source` to `target`, or goes on with the unfinished one that there
+    /// is among `jobs`.
+    ///
+    /// # Errors
+    /// `Locked` while another process works on it, or another job fills the target;
+    /// `InvalidInput` where it was told something else before, with what; `Conflict` for a
+    /// target that has records and should have none, or a source that is no longer what it was.
+    pub async fn open(
+        jobs: &Path,
+        source: Arc<dyn Source>,
+        target: Target,
+        settings: &Settings,
+        tuning: Tuning,
+    ) -> Result<Self> {
+        let (from, to) = (source.identity(), target.identity());
+        if from.is(&to) {
+            let message = "source and target are the same namespace";
+            return Err(Error::new(ErrorKind::InvalidInput, Operation::Migrate, message));
+        }
+        let unfinished = JobFolder::unfinished(jobs, &from, &to)?;
+        let continued = unfinished.is_some();
+        let (folder, lock, ledger, standing) = match unfinished {
+            Some((folder, _)) => {
+                let lock = folder.lock()?;
+                let (ledger, standing) = Ledger::open(&folder.ledger())?;
+                check_same(&folder, &standing.header, &*source, settings)?;
+                (folder, lock, ledger, standing)
+            }
+            None => Self::begin(jobs, &*source, &target, settings, &tuning).await?,
+        };
+        let job = standing.header.job.to_string();
+        target.claim(&job).await?;
+        let expected = source.estimate().await?;
+        let looker = Onlooker::new(&folder, &standing, expected, &tuning.stop)?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+            ledger: Arc::new(Mutex::new(ledger)),
+            standing,
+            source,
+            target,
+            tuning,
+            watch: Arc::new(Unwatched),
+            looker,
+            continued,
+        })
+    }
+
+    /// Opens the job in a folder, whether it is over or not, to do something about it.
+    ///
+    /// # Errors
+    /// `Locked` while another process works on it; `InvalidInput` for a source or target that
+    /// is not its own.
+    pub async fn reopen(
+        folder: JobFolder,
+        source: Arc<dyn Source>,
+        target: Target,
+        tuning: Tuning,
+    ) -> Result<Self> {
+        let lock = folder.lock()?;
+        let (ledger, standing) = Ledger::open(&folder.ledger())?;
+        let header = &standing.header;
+        if !header.source.is_about(&source.identity()) || !header.target.is(&target.identity()) {
+            let message = format!(
+                "the job in {} is from {} to {}",
+                folder.path().display(),
+                header.source.name,
+                header.target.name
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, Operation::Migrate, message));
+        }
+        let looker = Onlooker::new(&folder, &standing, None, &tuning.stop)?;
+        Ok(Self {
+            folder,
+            _lock: lock,
+            ledger: Arc::new(Mutex::new(ledger)),
+            standing,
+            source,
+            target,
+            tuning,
+            watch: Arc::new(Unwatched),
+            looker,
+            continued: true,
+        })
+    }
+
+    async fn begin(
+        jobs: &Path,
+        source: &dyn Source,
+        target: &Target,
+        settings: &Settings,
+        tuning: &Tuning,
+    ) -> Result<(JobFolder, Lock, Ledger, Standing)> {
+        target.check(settings.mode)?;
+        if settings.mode == Mode::FailIfNotEmpty && !target.is_empty().await? {
+            let message = "the target has records already: choose what happens to them (merge, \
+                           if-newer, replace), or another namespace";
+            return Err(Error::new(ErrorKind::Conflict, Operation::Migrate, message));
+        }
+        let job = Uuid::new_v4();
+        let clock = Clock::open(Arc::clone(&target.store), ClockOptions::new()).await?;
+        let staging = match settings.mode {
+            Mode::Replace => Some(target.staging().await?.to_string()),
+            _ => None,
+        };
+        let header = Header {
+            job,
+            version: clock.draw().await?.micros(),
+            source: source.identity(),
+            target: target.identity(),
+            settings: settings.clone(),
+            secret: format!("{}{}", Uuid::new_v4().simple(), Uuid::new_v4().simple()),
+            staging,
+            parts: source.parts(tuning.workers.max(1) * PARTS).await?,
+        };
+        target.claim(&job.to_string()).await?;
+        let folder = JobFolder::create(jobs, job)?;
+        let lock = folder.lock()?;
+        drop(Ledger::create(&folder.ledger(), &header)?);
+        let (ledger, standing) = Ledger::open(&folder.ledger())?;
+        Ok((folder, lock, ledger, standing))
+    }
+}
+
+/// Refuses to go on with a job that was told something else.
+fn check_same(
+    folder: &JobFolder,
+    header: &Header,
+    source: &dyn Source,
+    settings: &Settings,
+) -> Result<()> {
+    let now = source.identity();
+    if !header.source.is(&now) {
+        let message = format!(
+            "{} is no longer what it was when the unfinished job in {} was begun: give that up \
+             with 'pinstate migrate abort', and begin anew",
+            now.name,
+            folder.path().display()
+        );
+        return Err(Error::new(ErrorKind::Conflict, Operation::Migrate, message));
+    }
+    let mut settings = settings.clone();
+    if settings.rules.expired == header.settings.rules.expired {
+        settings.rules.now = header.settings.rules.now;
+    }
+    let changed = differences(&header.settings, &settings);
+    if changed.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the unfinished job in {} was told something else: {}; say the same, or give it up with \
+         'pinstate migrate abort'",
+        folder.path().display(),
+        changed.join(", ")
+    );
+    Err(Error::new(ErrorKind::InvalidInput, Operation::Migrate, message))
+}
