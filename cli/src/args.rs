@@ -17,7 +17,8 @@ use crate::commands::conformance;
 #[cfg(feature = "scylla")]
 use crate::commands::schema;
 use crate::commands::{
-    cleanup, completions, config, count, digest, export, import, namespaces, pin, state, verify,
+    cleanup, completions, config, count, digest, export, import, migrate, namespaces, pin, state,
+    verify,
 };
 use crate::exit::Exit;
 use crate::output::Form;
@@ -45,7 +46,8 @@ pub(crate) const VARIABLES: &[&str] = &[
 /// Without either it is a sled store in the user's data directory.
 ///
 /// Exit codes: 0 done; 1 failed; 2 wrong usage or configuration; 3 finished, but some
-/// records were rejected or unreadable (each is reported); 5 interrupted.
+/// records were rejected or unreadable (each is reported); 4 two pinsets are not the same; 5
+/// interrupted.
 #[derive(Debug, Parser)]
 #[command(name = "pinstate", version, propagate_version = true, max_term_width = 100)]
 pub(crate) struct CommandLine {
@@ -104,6 +106,8 @@ pub(crate) enum Command {
     Digest(digest::DigestArgs),
     Verify(verify::VerifyArgs),
     Diff(verify::DiffArgs),
+    #[command(subcommand)]
+    Migrate(migrate::MigrateCommand),
     /// List, create and drop namespaces
     #[command(subcommand)]
     Namespaces(namespaces::NamespacesCommand),

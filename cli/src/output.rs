@@ -72,6 +72,13 @@ impl Output {
         self.message("note", &text, || json!({ "note": text.to_string() }));
     }
 
+    /// Tells a program how far something is; people have a line of their own.
+    pub(crate) fn progress(self, json: &impl Serialize) {
+        if self.json_messages {
+            self.message("progress", &"", || json!({ "progress": json }));
+        }
+    }
+
     /// Reports a stored record that cannot be read or written, by its key.
     pub(crate) fn unreadable(self, key: &[u8], fault: &Fault) {
         let key = HEXLOWER.encode(key);

@@ -13,6 +13,11 @@ pub(crate) fn default_store() -> Option<PathBuf> {
     base("XDG_DATA_HOME", ".local/share").map(|base| base.join("pinstate").join("sled"))
 }
 
+/// Where jobs live unless a folder is named.
+pub(crate) fn default_jobs() -> Option<PathBuf> {
+    base("XDG_STATE_HOME", ".local/state").map(|base| base.join("pinstate").join("jobs"))
+}
+
 fn base(variable: &str, below_home: &str) -> Option<PathBuf> {
     choose(std::env::var_os(variable), std::env::var_os("HOME"), below_home)
 }

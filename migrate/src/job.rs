@@ -57,7 +57,7 @@ mod verify;
 mod watch;
 mod write;
 
-pub use self::aside::{Onlooker, status};
+pub use self::aside::{Onlooker, certificate, status};
 pub use self::certificate::Certificate;
 pub use self::folder::JobFolder;
 pub use self::ledger::{Counts, DeadLetter, Ended, Phase, Run, Verified, VerifiedBy};

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use pinstate_core::Result;
 use pinstate_core::transfer::StopFlag;
 
+use super::certificate::Certificate;
 use super::copy::remember;
 use super::folder::JobFolder;
 use super::ledger::{Event, Ledger, Standing};
@@ -85,6 +86,14 @@ impl Onlooker {
             }
         }
     }
+}
+
+/// Everything that is known of the job in a folder, over or not.
+///
+/// # Errors
+/// If its ledger cannot be read.
+pub fn certificate(folder: &JobFolder) -> Result<Certificate> {
+    Ok(Certificate::of(&Ledger::peek(&folder.ledger())?))
 }
 
 /// How far the job in a folder is, and whether somebody works on it.

@@ -1,8 +1,8 @@
 //! The folders that jobs live in, and who is at work in them.
 //!
 //! Each job has a folder of its own, which nobody else may read, with `ledger`, `lock`,
-//! `orders.json` (what the one at work is told), `status.json` (what it says), and at the end
-//! `certificate.json` and `certificate.html`.
+//! `orders.json` (what the one at work is told), `status.json` (what it says),
+//! `dead-letters.jsonl`, and at the end `certificate.json` and `certificate.html`.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, Read, Seek, Write};

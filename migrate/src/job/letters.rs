@@ -1,5 +1,8 @@
 //! Dead letters: showing them, and bringing them home after all.
 
+use std::io::{self, BufWriter, Write};
+use std::path::PathBuf;
+
 use pinstate_core::{Error, ErrorKind, Key, Operation, Result};
 
 use super::folder::JobFolder;
@@ -7,6 +10,7 @@ use super::ledger::{DeadLetter, Event, Ledger, Phase};
 use super::run::{Job, Report};
 use super::settings::MaxErrors;
 use super::source::{SourcePage, SourceRow};
+use crate::frames::private;
 
 /// Letters that are tried together.
 const GROUP: usize = 500;
@@ -18,6 +22,42 @@ impl JobFolder {
     /// If the ledger cannot be read, and the first error of `take`.
     pub fn dead_letters(&self, take: impl FnMut(DeadLetter) -> Result<()>) -> Result<()> {
         Ledger::letters(&self.ledger(), take)
+    }
+
+    /// The file that dead letters are written to, a JSON document a line, whenever the job
+    /// comes to a stop; it is not there where there are none.
+    #[must_use]
+    pub fn letters(&self) -> PathBuf {
+        self.path().join("dead-letters.jsonl")
+    }
+
+    /// Writes that file.
+    pub(super) fn write_letters(&self) -> Result<()> {
+        let path = self.letters();
+        let wrong = |error| {
+            let message = format!("{} cannot be written", path.display());
+            Error::new(ErrorKind::Io, Operation::Migrate, message).with_source(error)
+        };
+        let mut file = None;
+        self.dead_letters(|letter| {
+            let to = match &mut file {
+                Some(to) => to,
+                None => {
+                    let options = private().write(true).create(true).truncate(true).open(&path);
+                    file.insert(BufWriter::new(options.map_err(wrong)?))
+                }
+            };
+            let line = serde_json::to_string(&letter).unwrap_or_default();
+            writeln!(to, "{line}").map_err(wrong)
+        })?;
+        match file {
+            Some(mut to) => to.flush().and_then(|()| to.get_ref().sync_all()).map_err(wrong),
+            // All were brought home.
+            None => match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(wrong(error)),
+                _ => Ok(()),
+            },
+        }
     }
 }
 
@@ -71,6 +111,7 @@ impl Job {
             self.raise_clock(newest).await?;
             self.remember(gone.into_iter().map(Event::Brought).collect()).await?;
         }
+        self.folder.write_letters()?;
         self.certify()?;
         Ok(self.report(Vec::new()))
     }

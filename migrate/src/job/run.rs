@@ -131,11 +131,12 @@ impl Job {
             error: done.as_ref().err().map(ToString::to_string),
         };
         let told = self.remember(vec![Event::RunEnded(ended)]).await;
+        let listed = self.folder.write_letters();
         if aborted.load(Ordering::Acquire) {
             return self.abort().await;
         }
         let differences = done?;
-        told?;
+        told.and(listed)?;
         self.certify()?;
         self.looker.tell(&self.folder)?;
         Ok(self.report(differences))
