@@ -176,3 +176,39 @@ fn an_import_that_was_killed_is_repeated_and_nothing_is_left_over() {
     assert_eq!(ran.stderr.contains("an interrupted import"), left, "{ran:?}");
     assert_eq!((names(&here), here.count()), (others, 0));
 }
+
+#[test]
+fn a_pinset_moves_to_a_cluster_and_back_though_the_process_is_killed() {
+    let Some(here) = Here::start() else { return };
+    here.run(&["schema", "create", "--replication", "dc1=1"]).good();
+    const PINS: u32 = 6_000;
+    let file = here.place.write("pins.ndjson", lines(0, PINS, "a"));
+    let (first, last) = (here.place.sled_named("first"), here.place.sled_named("last"));
+    run(here.place.bare().args(["--store", &first, "import", &file])).good();
+    let jobs = here.place.path("jobs");
+    let migrate = |from: &str, to: &str, more: &[&str]| {
+        let mut command = here.place.bare();
+        command.args(["migrate", "run", "--yes", "--from", from, "--to", to]);
+        command.args(["--page-rows", "200", "--workers", "2", "--job"]).arg(&jobs).args(more);
+        command
+    };
+    for (from, to) in [(&*first, &*here.store), (&*here.store, &*last)] {
+        let mut killed = 0;
+        for moment in [1_u64, 1_500, 3_000] {
+            let mut child = migrate(from, to, &["--write-rows", "2000"]).spawn().unwrap();
+            let read = || {
+                let mut status = here.place.bare();
+                let ran = run(status.args(["migrate", "status", "--job"]).arg(&jobs));
+                let status = ran.json().into_iter().find(|status| status["worked_on"] == true);
+                status.map_or(0, |status| status["progress"]["counts"]["read"].as_u64().unwrap())
+            };
+            while read() < moment && child.try_wait().unwrap().is_none() {}
+            child.kill().unwrap();
+            killed += usize::from(child.wait().unwrap().code().is_none());
+        }
+        assert!(killed >= 2, "only {killed} kills came in time");
+        let report = run(&mut migrate(from, to, &[])).good().json().remove(0);
+        assert_eq!(report["counts"]["written"], PINS);
+    }
+    run(here.place.bare().args(["verify", "--raw", &first, &last])).good();
+}

@@ -37,6 +37,8 @@ impl Onlooker {
         expected: Option<u64>,
         stop: &StopFlag,
     ) -> Result<Self> {
+        // What an earlier process told is not what this one does.
+        folder.remove(STATUS)?;
         Ok(Self {
             board: Arc::new(Board::new(Progress {
                 phase: standing.phase,
@@ -104,11 +106,11 @@ pub fn status(folder: &JobFolder) -> Result<(Progress, bool)> {
     let standing = Ledger::peek(&folder.ledger())?;
     let worked_on = folder.is_worked_on()?;
     let told = if worked_on { folder.read(STATUS)? } else { None };
-    let mut progress: Progress =
-        told.and_then(|json| serde_json::from_slice(&json).ok()).unwrap_or_default();
-    if !worked_on || standing.phase.is_over() {
-        progress.counts = standing.counts();
-    }
+    let told = told.and_then(|json| serde_json::from_slice::<Progress>(&json).ok());
+    let mut progress = match told {
+        Some(told) if !standing.phase.is_over() => told,
+        told => Progress { counts: standing.counts(), ..told.unwrap_or_default() },
+    };
     progress.phase = standing.phase;
     progress.parts = (standing.complete(), standing.header.parts.len());
     Ok((progress, worked_on))

@@ -4,9 +4,10 @@
 //! `orders.json` (what the one at work is told), `status.json` (what it says),
 //! `dead-letters.jsonl`, and at the end `certificate.json` and `certificate.html`.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use pinstate_core::{Error, ErrorKind, Operation, Result};
 use uuid::Uuid;
@@ -14,6 +15,10 @@ use uuid::Uuid;
 use super::ledger::{Ledger, Standing};
 use super::source::Identity;
 use crate::frames::{private, sync_folder};
+
+/// How often a lock is tried that may be held by somebody who only asks, and how long between.
+const ASKED: usize = 25;
+const MOMENT: Duration = Duration::from_millis(20);
 
 /// The folder of a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -87,27 +92,29 @@ impl JobFolder {
     ///
     /// # Errors
     /// `Locked` while another does, with its process and host.
-    pub(super) fn lock(&self) -> Result<Lock> {
+    pub(super) async fn lock(&self) -> Result<Lock> {
         let path = self.0.join("lock");
         let wrong = |error| failed(&path, "cannot be locked", error);
         let file = private().read(true).write(true).create(true).truncate(false).open(&path);
         let mut file = file.map_err(wrong)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                // It may be just writing it.
-                let _ = file.read_to_string(&mut holder);
-                let message = format!("another process works on the job in {}", self.0.display());
-                return Err(Error::new(ErrorKind::Locked, Operation::Migrate, message)
-                    .with_context("holder", holder.trim()));
+        // Whoever only asks holds it for a moment.
+        for _ in 0..ASKED {
+            match file.try_lock() {
+                Ok(()) => {
+                    let holder = format!("process {} on {}\n", std::process::id(), host());
+                    let told = file.set_len(0).and_then(|()| file.rewind());
+                    told.and_then(|()| file.write_all(holder.as_bytes())).map_err(wrong)?;
+                    return Ok(Lock { _file: file });
+                }
+                Err(TryLockError::WouldBlock) => tokio::time::sleep(MOMENT).await,
+                Err(TryLockError::Error(error)) => return Err(wrong(error)),
             }
-            Err(fs::TryLockError::Error(error)) => return Err(wrong(error)),
         }
-        let holder = format!("process {} on {}\n", std::process::id(), host());
-        let told = file.set_len(0).and_then(|()| file.rewind());
-        told.and_then(|()| file.write_all(holder.as_bytes())).map_err(wrong)?;
-        Ok(Lock { _file: file })
+        let mut holder = String::new();
+        file.read_to_string(&mut holder).map_err(wrong)?;
+        let message = format!("another process works on the job in {}", self.0.display());
+        Err(Error::new(ErrorKind::Locked, Operation::Migrate, message)
+            .with_context("holder", holder.trim()))
     }
 
     /// Whether somebody works on the job now.
@@ -115,10 +122,15 @@ impl JobFolder {
     /// # Errors
     /// If that cannot be found out.
     pub fn is_worked_on(&self) -> Result<bool> {
-        match self.lock() {
-            Ok(_) => Ok(false),
-            Err(error) if error.kind() == ErrorKind::Locked => Ok(true),
-            Err(error) => Err(error),
+        let path = self.0.join("lock");
+        let file = match File::open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => file.map_err(|error| failed(&path, "cannot be opened", error))?,
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(failed(&path, "cannot be locked", error)),
         }
     }
 
@@ -136,6 +148,17 @@ impl JobFolder {
             if durable { sync_folder(&path) } else { Ok(()) }
         };
         written().map_err(|error| failed(&path, "cannot be written", error))
+    }
+
+    /// Removes a file that [`write`](Self::write) has written, if it has.
+    pub(super) fn remove(&self, name: &str) -> Result<()> {
+        let path = self.0.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(failed(&path, "cannot be removed", error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads a file that [`write`](Self::write) has written, if it has.

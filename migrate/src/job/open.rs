@@ -43,7 +43,7 @@ impl Job {
         let continued = unfinished.is_some();
         let (folder, lock, ledger, standing) = match unfinished {
             Some((folder, _)) => {
-                let lock = folder.lock()?;
+                let lock = folder.lock().await?;
                 let (ledger, standing) = Ledger::open(&folder.ledger())?;
                 check_same(&folder, &standing.header, &*source, settings)?;
                 (folder, lock, ledger, standing)
@@ -79,7 +79,7 @@ impl Job {
         target: Target,
         tuning: Tuning,
     ) -> Result<Self> {
-        let lock = folder.lock()?;
+        let lock = folder.lock().await?;
         let (ledger, standing) = Ledger::open(&folder.ledger())?;
         let header = &standing.header;
         if !header.source.is_about(&source.identity()) || !header.target.is(&target.identity()) {
@@ -137,7 +137,7 @@ impl Job {
         };
         target.claim(&job.to_string()).await?;
         let folder = JobFolder::create(jobs, job)?;
-        let lock = folder.lock()?;
+        let lock = folder.lock().await?;
         drop(Ledger::create(&folder.ledger(), &header)?);
         let (ledger, standing) = Ledger::open(&folder.ledger())?;
         Ok((folder, lock, ledger, standing))

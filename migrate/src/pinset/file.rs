@@ -26,6 +26,8 @@ pub trait OpenFile: Send + Sync {
 pub struct PinFile {
     name: String,
     file: Arc<dyn OpenFile>,
+    /// Whether entries that are no pins are passed over.
+    lenient: bool,
 }
 
 impl PinFile {
@@ -38,12 +40,19 @@ impl PinFile {
     /// As [`new`](Self::new), of a file that others read, too.
     #[must_use]
     pub fn shared(name: impl Into<String>, file: Arc<dyn OpenFile>) -> Self {
-        Self { name: name.into(), file }
+        Self { name: name.into(), file, lenient: false }
+    }
+
+    /// Passes over entries that are no pins: for whoever has set them aside.
+    pub(crate) fn lenient(mut self) -> Self {
+        self.lenient = true;
+        self
     }
 
     fn rows(&self) -> Result<Part> {
         let (reader, decoder) = self.file.open()?;
-        Ok(Part { name: self.name.clone(), entries: Entries::new(reader, decoder) })
+        let entries = Entries::new(reader, decoder);
+        Ok(Part { name: self.name.clone(), entries, lenient: self.lenient })
     }
 }
 
@@ -98,13 +107,18 @@ impl Pinset for PinFile {
 struct Part {
     name: String,
     entries: Entries,
+    lenient: bool,
 }
 
 #[async_trait]
 impl Rows for Part {
     async fn next(&mut self) -> Result<Option<Vec<Row>>> {
         let Some(entries) = self.entries.next().await? else { return Ok(None) };
-        entries.into_iter().map(|entry| row(entry, &self.name)).collect::<Result<_>>().map(Some)
+        let passed_over = |entry: &Entry| {
+            self.lenient && entry.body.as_ref().is_err_and(|fault| fault.recoverable)
+        };
+        let entries = entries.into_iter().filter(|entry| !passed_over(entry));
+        entries.map(|entry| row(entry, &self.name)).collect::<Result<_>>().map(Some)
     }
 }
 

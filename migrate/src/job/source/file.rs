@@ -105,7 +105,7 @@ impl Source for FileSource {
     }
 
     fn pinset(&self) -> Arc<dyn Pinset> {
-        Arc::new(PinFile::shared(self.name.clone(), Arc::clone(&self.file)))
+        Arc::new(PinFile::shared(self.name.clone(), Arc::clone(&self.file)).lenient())
     }
 }
 
