@@ -40,8 +40,8 @@ impl Watch for Copied {
 async fn job(from: &Arc<dyn Store>, to: &Arc<dyn Store>) -> (Duration, Duration) {
     let jobs = TempDir::new().unwrap();
     let began = Instant::now();
-    let job =
-        Job::open(jobs.path(), source(from).await, target(to), &Settings::new(), Tuning::new());
+    let settings = Settings::new();
+    let job = Job::open(jobs.path(), source(from).await, target(to), &settings, Tuning::new());
     let copied = Arc::new(Copied(Mutex::new(None)));
     job.await.unwrap().watched(copied.clone()).run().await.unwrap();
     let at = copied.0.lock().unwrap();

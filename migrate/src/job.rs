@@ -60,7 +60,7 @@ mod write;
 pub use self::aside::{Onlooker, certificate, status};
 pub use self::certificate::Certificate;
 pub use self::folder::JobFolder;
-pub use self::ledger::{Counts, DeadLetter, Ended, Phase, Run, Verified, VerifiedBy};
+pub use self::ledger::{Counts, DeadLetter, Ended, Note, Phase, Run, Verified, VerifiedBy};
 pub use self::orders::{Orders, Window};
 pub use self::plan::{Finding, Plan, Weight, plan};
 pub use self::progress::Progress;

@@ -11,7 +11,7 @@ use pinstate_core::transfer::StopFlag;
 use super::certificate::Certificate;
 use super::copy::remember;
 use super::folder::JobFolder;
-use super::ledger::{Event, Ledger, Standing};
+use super::ledger::{Event, Ledger, Note, Standing};
 use super::orders::Orders;
 use super::progress::{Board, Progress};
 use super::run::seconds;
@@ -81,9 +81,8 @@ impl Onlooker {
                 aborted.store(true, Ordering::Release);
                 stop.stop();
             }
-            let note = serde_json::to_string(&orders).unwrap_or_default();
-            if self.throttle.follow(orders) {
-                let note = Event::Note(format!("orders at {}: {note}", seconds()));
+            if self.throttle.follow(orders.clone()) {
+                let note = Event::Note(Note { at: seconds(), text: orders.to_string() });
                 let _ = remember(&ledger, vec![note]).await;
             }
         }

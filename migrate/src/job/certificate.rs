@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use serde::Serialize;
 
-use super::ledger::{Counts, Phase, Run, Standing, Verified, VerifiedBy};
+use super::ledger::{Counts, Note, Phase, Run, Standing, Verified, VerifiedBy};
 use super::settings::Settings;
 use super::source::Identity;
 
@@ -41,7 +41,7 @@ pub struct Certificate {
     /// Milliseconds that workers have waited in all, by the reason.
     pub throttled: BTreeMap<String, u64>,
     /// What was changed while it ran.
-    pub notes: Vec<String>,
+    pub notes: Vec<Note>,
 }
 
 impl Certificate {
@@ -133,7 +133,11 @@ impl Certificate {
                     @if !self.notes.is_empty() {
                         section {
                             h2 { "What was changed meanwhile" }
-                            ul { @for note in &self.notes { li { code { (note) } } } }
+                            table { tbody {
+                                @for note in &self.notes {
+                                    tr { th scope="row" { (moment(note.at)) } td { (note.text) } }
+                                }
+                            } }
                         }
                     }
                     footer { "Job " code { (self.job) } }
@@ -184,7 +188,10 @@ impl Certificate {
         html! {
             p { (how) }
             table { tbody {
-                @for (what, number) in rows {
+                // Some of it can only be in some modes.
+                @for (what, number) in rows.into_iter().filter(|(what, number)| {
+                    *number > 0 || !what.ends_with("as they may be")
+                }) {
                     tr { th scope="row" { (what) } td { (grouped(number)) } }
                 }
                 tr { th scope="row" { "sum" } td { code { (self.sum) } } }
@@ -220,7 +227,7 @@ impl Certificate {
 
     fn processes(&self) -> Markup {
         html! {
-            table {
+            table.runs {
                 thead { tr {
                     th scope="col" { "began" } th scope="col" { "ended" }
                     th scope="col" { "who" } th scope="col" { "how" }

@@ -217,6 +217,17 @@ pub enum VerifiedBy {
     Comparison,
 }
 
+/// Something that changed while a job ran.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Note {
+    /// When, in seconds since the Unix epoch.
+    pub at: i64,
+    /// What, for people.
+    pub text: String,
+}
+
 /// One thing that a job remembers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -229,8 +240,7 @@ pub(crate) enum Event {
     Verified(Verified),
     /// A dead letter was brought home after all: its key.
     Brought(String),
-    /// Something changed while it ran.
-    Note(String),
+    Note(Note),
 }
 
 /// How far each part has come, and what else is known.
@@ -244,7 +254,7 @@ pub(crate) struct Standing {
     pub(crate) verified: Option<Verified>,
     /// Dead letters that were brought home after all.
     pub(crate) brought: u64,
-    pub(crate) notes: Vec<String>,
+    pub(crate) notes: Vec<Note>,
 }
 
 impl Standing {

@@ -1,5 +1,6 @@
 //! What whoever works on a job is told while it does: a small file, read again when it changes.
 
+use std::fmt;
 use std::time::Duration;
 
 use pinstate_core::{Error, ErrorKind, Operation, Result};
@@ -64,6 +65,28 @@ impl Orders {
 
     pub(super) fn latency(&self) -> Option<Duration> {
         self.target_latency.map(Duration::from_millis)
+    }
+}
+
+impl fmt::Display for Orders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limits = [
+            ("read rows", self.read_rows),
+            ("read bytes", self.read_bytes),
+            ("written rows", self.write_rows),
+            ("written bytes", self.write_bytes),
+        ];
+        let mut all: Vec<String> = Vec::new();
+        all.extend(self.abort.then(|| "to be given up".to_owned()));
+        all.extend(self.paused.then(|| "paused".to_owned()));
+        for (what, limit) in limits {
+            all.extend(limit.map(|limit| format!("at most {limit} {what} a second")));
+        }
+        all.extend(self.target_latency.map(|millis| format!("a page within {millis} ms")));
+        let windows: Vec<String> = self.windows.iter().copied().map(String::from).collect();
+        all.extend((!windows.is_empty()).then(|| format!("at {} UTC", windows.join(", "))));
+        f.write_str(if all.is_empty() { "as fast as it can" } else { "" })?;
+        f.write_str(&all.join(", "))
     }
 }
 
@@ -140,6 +163,9 @@ mod tests {
         let day = orders("06:30-24:00");
         assert!(day.open_at(at(6, 30)) && day.open_at(at(23, 59)) && !day.open_at(at(0, 0)));
         assert!(Orders::default().open_at(at(3, 0)));
+        assert_eq!(Orders::default().to_string(), "as fast as it can");
+        let told = Orders { paused: true, write_rows: Some(5), ..night };
+        assert_eq!(told.to_string(), "paused, at most 5 written rows a second, at 22:00-06:00 UTC");
         for bad in ["", "6-7", "25:00-26:00", "10:00-10:00", "10:60-11:00"] {
             assert!(bad.parse::<Window>().is_err(), "{bad}");
         }

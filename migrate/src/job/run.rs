@@ -19,6 +19,7 @@ use super::ledger::{
     Checkpoint, Counts, Ended, Event, Header, Ledger, Phase, Run, Standing, Verified,
 };
 use super::letters::bytes_of;
+use super::orders::Orders;
 use super::settings::{Mode, Tuning};
 use super::source::Source;
 use super::target::Target;
@@ -115,6 +116,8 @@ impl Job {
             ended: None,
         })])
         .await?;
+        // Orders may have been given since it was opened: they hold from the first page on.
+        self.looker.throttle.follow(Orders::of(&self.folder)?);
         let aborted = Arc::new(AtomicBool::new(false));
         let looking = tokio::spawn(self.looker.clone().look_on(
             self.folder.clone(),
