@@ -43,7 +43,7 @@ async fn job(from: &Arc<dyn Store>, to: &Arc<dyn Store>) -> (Duration, Duration)
     let settings = Settings::new();
     let job = Job::open(jobs.path(), source(from).await, target(to), &settings, Tuning::new());
     let copied = Arc::new(Copied(Mutex::new(None)));
-    job.await.unwrap().watched(copied.clone()).run().await.unwrap();
+    job.await.unwrap().watched(Arc::clone(&copied) as Arc<dyn Watch>).run().await.unwrap();
     let at = copied.0.lock().unwrap();
     (at - began, began.elapsed())
 }
