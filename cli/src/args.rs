@@ -17,7 +17,8 @@ use crate::commands::conformance;
 #[cfg(feature = "scylla")]
 use crate::commands::schema;
 use crate::commands::{
-    cleanup, completions, config, count, digest, export, import, namespaces, pin, state, verify,
+    cleanup, completions, config, count, digest, export, import, mirror, namespaces, pin, state,
+    verify,
 };
 use crate::exit::Exit;
 use crate::output::Form;
@@ -104,6 +105,8 @@ pub(crate) enum Command {
     Digest(digest::DigestArgs),
     Verify(verify::VerifyArgs),
     Diff(verify::DiffArgs),
+    #[command(subcommand)]
+    Mirror(mirror::MirrorCommand),
     /// List, create and drop namespaces
     #[command(subcommand)]
     Namespaces(namespaces::NamespacesCommand),

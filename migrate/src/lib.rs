@@ -1,4 +1,4 @@
-//! Comparing the pinsets of any two stores and files.
+//! Comparing the pinsets of any two stores and files, and moving one while it is written to.
 //!
 //! [`compare`] reads each side once and says exactly which pins are missing, extra or
 //! different, in memory that does not grow with the pinsets. It knows stores by the contract
@@ -7,12 +7,16 @@
 //!
 //! [`repair`] then makes the second like the first, key by key.
 //!
+//! A [`mirror`] writes to two stores at once, and moves a pinset from one to the other without
+//! stopping whoever writes.
+//!
 //! Versions of records are not compared: two stores that hold the same pins are equal, however
 //! they came by them.
 
 mod compare;
 mod difference;
 mod frames;
+pub mod mirror;
 mod pass;
 mod pinset;
 mod repair;

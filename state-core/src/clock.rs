@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::control::{ControlWritten, Expect};
+use crate::control::{ControlRecord, ControlWritten, Expect};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::record::Version;
 use crate::store::Store;
@@ -22,6 +22,9 @@ pub const DEFAULT_MAX_LAG: Duration = Duration::from_secs(60);
 
 /// How much time the clock reserves at once: the most that a crash can push it ahead.
 const RESERVE: Duration = Duration::from_secs(2);
+
+/// What the control records of marks begin with; the writer's name follows.
+const MARKS: &str = "clock/";
 
 /// The writer's name unless configured.
 pub const DEFAULT_WRITER: &str = "default";
@@ -115,23 +118,10 @@ impl Clock {
     /// in the future. `Corrupt` for a mark that is no number.
     pub async fn open(store: Arc<dyn Store>, options: ClockOptions) -> Result<Self> {
         let wall = options.wall;
-        let key = format!("clock/{}", options.writer);
+        let key = format!("{MARKS}{}", options.writer);
         let (last, expect) = match store.control_get(&key).await? {
             None => (0, Expect::Absent),
-            Some(record) => {
-                let mark: i64 = std::str::from_utf8(&record.value)
-                    .ok()
-                    .and_then(|text| text.parse().ok())
-                    .ok_or_else(|| {
-                        Error::new(
-                            ErrorKind::Corrupt,
-                            Operation::Clock,
-                            "the clock's mark is no number",
-                        )
-                        .with_context("control record", &key)
-                    })?;
-                (mark, Expect::Revision(record.revision))
-            }
+            Some(record) => (parse_mark(&key, &record)?, Expect::Revision(record.revision)),
         };
         let ahead = last.saturating_sub(wall());
         let max_lag = micros(options.max_lag);
@@ -241,6 +231,52 @@ impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Clock").field("last", &self.last).finish_non_exhaustive()
     }
+}
+
+/// The highest mark that any writer has in a store: no version that was drawn for it is above.
+///
+/// # Errors
+/// The store's; `Corrupt` for a mark that is no number.
+pub async fn highest_mark(store: &dyn Store) -> Result<Option<Version>> {
+    let marks = store.control_list(MARKS).await?;
+    let marks = marks.iter().map(|(key, record)| parse_mark(key, record).map(Version));
+    marks.collect::<Result<Vec<_>>>().map(|marks| marks.into_iter().max())
+}
+
+/// Sees to it that a writer's mark in a store is not below `version`, which was drawn
+/// elsewhere and is about to be written to it. Returns the mark that stands; where it had to
+/// be raised, some time ahead, so that the next versions find it high enough.
+///
+/// # Errors
+/// The store's; `Corrupt` for a mark that is no number.
+pub async fn raise_mark(store: &dyn Store, writer: &str, version: Version) -> Result<Version> {
+    let key = format!("{MARKS}{writer}");
+    let mut current = store.control_get(&key).await?;
+    loop {
+        let expect = match &current {
+            None => Expect::Absent,
+            Some(record) => {
+                let mark = Version(parse_mark(&key, record)?);
+                if mark >= version {
+                    return Ok(mark);
+                }
+                Expect::Revision(record.revision)
+            }
+        };
+        let mark = Version(version.0.saturating_add(micros(RESERVE)));
+        match store.control_set(&key, expect, mark.to_string().as_bytes()).await? {
+            ControlWritten::Applied { .. } => return Ok(mark),
+            ControlWritten::Conflict { current: found } => current = found,
+        }
+    }
+}
+
+fn parse_mark(key: &str, record: &ControlRecord) -> Result<i64> {
+    let text = std::str::from_utf8(&record.value).ok();
+    text.and_then(|text| text.parse().ok()).ok_or_else(|| {
+        Error::new(ErrorKind::Corrupt, Operation::Clock, "the clock's mark is no number")
+            .with_context("control record", key)
+    })
 }
 
 fn wall_micros() -> i64 {

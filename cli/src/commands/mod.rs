@@ -13,6 +13,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
+pub(crate) mod mirror;
 pub(crate) mod namespaces;
 pub(crate) mod pin;
 #[cfg(feature = "scylla")]
@@ -54,6 +55,7 @@ async fn dispatch(global: &Global, command: Command, out: Output) -> Outcome {
         Command::Digest(args) => digest::run(global, args, out).await,
         Command::Verify(args) => verify::verify(global, args, out).await,
         Command::Diff(args) => verify::diff(global, args, out).await,
+        Command::Mirror(command) => mirror::run(global, command, out).await,
         Command::Namespaces(command) => namespaces::run(global, command, out).await,
         Command::Cleanup(args) => cleanup::run(global, args, out).await,
         Command::Health => health::run(global, out).await,
