@@ -74,9 +74,10 @@ fn is_delete(n: u64) -> bool {
 }
 
 async fn stores(folder: &Path) -> [Arc<dyn Store>; 2] {
-    let open = async |name: &str| -> Arc<dyn Store> {
+    let open = async |name: &str| {
         let config = SledConfig::new(folder.join(name)).create();
-        Arc::new(SledStore::open(config).await.unwrap())
+        let store: Arc<dyn Store> = Arc::new(SledStore::open(config).await.unwrap());
+        store
     };
     [open("source").await, open("target").await]
 }
