@@ -85,7 +85,7 @@ use pinstate_core::{
 use tokio::sync::{Notify, RwLock, Semaphore};
 use uuid::Uuid;
 
-pub use self::control::{Answer, Fault, Request, ask, serve};
+pub use self::control::{Answer, Control, Fault, Request, ask};
 use self::folder::{About, Folder};
 use self::front::{FrontNamespace, FrontStore};
 use self::journal::Journal;

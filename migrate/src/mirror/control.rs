@@ -13,6 +13,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
 use super::folder::failed;
+use super::journal::left;
 use super::{Mirror, Status};
 
 /// The socket's name in the folder.
@@ -118,35 +119,49 @@ impl Fault {
     }
 }
 
-/// Answers requests at the socket in the folder, until it is dropped. Requests that are under
-/// way then come to their end only where the mirror does without a caller.
-///
-/// # Errors
-/// What keeps the socket from being made.
-pub async fn serve(mirror: &Mirror) -> Result<()> {
-    let path = mirror.inner.folder.file(SOCKET);
-    // The folder's lock is held, so whoever made it is gone.
-    let beside = mirror.inner.folder.file("control.new");
-    mirror.inner.folder.remove("control.new")?;
-    let listener = UnixListener::bind(&beside)
-        .and_then(|listener| {
+/// The socket in a mirror's folder.
+#[derive(Debug)]
+pub struct Control {
+    mirror: Mirror,
+    listener: UnixListener,
+}
+
+impl Control {
+    /// Makes the socket.
+    ///
+    /// # Errors
+    /// What keeps it from being made.
+    pub fn listen(mirror: &Mirror) -> Result<Self> {
+        let folder = &mirror.inner.folder;
+        let (path, beside) = (folder.file(SOCKET), folder.file("control.new"));
+        // The folder's lock is held, so whoever made them is gone.
+        folder.remove(SOCKET)?;
+        folder.remove("control.new")?;
+        let bound = UnixListener::bind(&beside).and_then(|listener| {
             std::fs::set_permissions(&beside, std::fs::Permissions::from_mode(0o600))?;
             std::fs::rename(&beside, &path)?;
             Ok(listener)
-        })
-        .map_err(|error| failed(&path, "cannot be listened at", error))?;
-    let mut calls = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let mirror = mirror.clone();
-                    calls.spawn(async move { drop(answer(&mirror, stream).await) });
-                }
-                // Too many files are open, for one: others may close theirs.
-                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
-            },
-            Some(_) = calls.join_next() => {}
+        });
+        let listener = bound.map_err(|error| failed(&path, "cannot be listened at", error))?;
+        Ok(Self { mirror: mirror.clone(), listener })
+    }
+
+    /// Answers requests until it is dropped. Those under way then come to their end only as far
+    /// as the mirror goes on without a caller.
+    pub async fn serve(self) {
+        let mut calls = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        let mirror = self.mirror.clone();
+                        calls.spawn(async move { drop(answer(&mirror, stream).await) });
+                    }
+                    // Too many files are open, for one: others may close theirs.
+                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                },
+                Some(_) = calls.join_next() => {}
+            }
         }
     }
 }
@@ -209,7 +224,12 @@ pub async fn ask(folder: &Path, request: &Request) -> Result<Answer> {
             ) =>
         {
             let message = format!("no mirror runs in {}", folder.display());
-            return Err(Error::new(ErrorKind::Unavailable, Operation::Mirror, message));
+            let error = Error::new(ErrorKind::Unavailable, Operation::Mirror, message)
+                .with_outcome(Outcome::NotApplied);
+            return Err(match left(&folder.join("journal")) {
+                Ok(keys) => error.with_context("keys in its journal", keys),
+                Err(_) => error,
+            });
         }
         connected => connected.map_err(|error| failed(&path, "cannot be reached", error))?,
     };

@@ -8,7 +8,7 @@
 //! All writers that wait at the same time share one wait for the disk, on a thread of the
 //! journal's own. Taking a key back waits for nothing: a crash that loses it costs one copy.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -114,25 +114,16 @@ impl Drop for Ticket {
 impl Journal {
     /// Opens the journal, or makes one. The keys it holds are unresolved.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let mut keys: HashMap<Key, Entry> = HashMap::new();
-        let take = |frame: Frame| {
-            let key = Key::new(frame.payload);
-            match frame.kind {
-                DIRTY => drop(keys.insert(key, Entry { under_way: 0, unresolved: Some(0) })),
-                CLEAN => drop(keys.remove(&key)),
-                other => {
-                    let what = format!("the journal has an entry of a kind {other} from elsewhere");
-                    return Err(Error::new(ErrorKind::Incompatible, Operation::Open, what));
-                }
-            }
-            Ok(())
-        };
+        let mut keys = HashSet::new();
+        let take = |frame| read(&mut keys, frame);
         let frames = if path.exists() {
             Frames::open(path, MAGIC, take)?
         } else {
             Frames::create(path, MAGIC)?
         };
         let unresolved = keys.len();
+        let entry = |key| (key, Entry { under_way: 0, unresolved: Some(0) });
+        let keys = keys.into_iter().map(entry).collect();
         let state = State { keys, unresolved, bytes: frames.len(), ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), work: Condvar::new() });
         let of_thread = Arc::clone(&shared);
@@ -229,6 +220,26 @@ impl Drop for Journal {
             drop(thread.join());
         }
     }
+}
+
+/// How many keys a journal has that nobody has open.
+pub(super) fn left(path: &Path) -> Result<usize> {
+    let mut keys = HashSet::new();
+    Frames::peek(path, MAGIC, |frame| read(&mut keys, frame))?;
+    Ok(keys.len())
+}
+
+fn read(keys: &mut HashSet<Key>, frame: Frame) -> Result<()> {
+    let key = Key::new(frame.payload);
+    match frame.kind {
+        DIRTY => drop(keys.insert(key)),
+        CLEAN => drop(keys.remove(&key)),
+        other => {
+            let what = format!("the journal has an entry of a kind {other} from elsewhere");
+            return Err(Error::new(ErrorKind::Incompatible, Operation::Open, what));
+        }
+    }
+    Ok(())
 }
 
 fn answer(got: Result<Result<()>, oneshot::error::RecvError>) -> Result<()> {

@@ -1,9 +1,10 @@
 //! Whose mirror it is, and what is refused to others.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinstate_core::{ErrorKind, Operation, Outcome};
-use pinstate_migrate::mirror::{Answer, Mirror, Phase, Policy, Request, ask, serve};
+use pinstate_migrate::mirror::{Answer, Control, Mirror, Phase, Policy, Request, ask};
 
 use crate::setup::{BUDGET, Setup, memory, name, options, put, put_before};
 
@@ -41,11 +42,15 @@ async fn a_folder_is_about_two_stores() {
     drop(setup.open(Policy::Strict).await);
     let [source, target] = setup.stores.clone();
     let (job, elsewhere) = (setup.job(), setup.folder.path().join("elsewhere"));
-    let turned =
-        Mirror::open((target, name()), (source.clone(), name()), &job, options(Policy::Strict));
+    let turned = Mirror::open(
+        (target, name()),
+        (Arc::clone(&source), name()),
+        &job,
+        options(Policy::Strict),
+    );
     assert_eq!(turned.await.unwrap_err().kind(), ErrorKind::InvalidInput);
     let same = Mirror::open(
-        (source.clone(), name()),
+        (Arc::clone(&source), name()),
         (source, name()),
         &elsewhere,
         options(Policy::Strict),
@@ -127,14 +132,8 @@ async fn a_mirror_is_told_what_to_do_through_its_socket() {
     let error = ask(&job, &Request::Status).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let mirror = setup.open(Policy::Strict).await;
-    let serving = tokio::spawn({
-        let mirror = mirror.clone();
-        async move { serve(&mirror).await }
-    });
+    let serving = tokio::spawn(Control::listen(&mirror).unwrap().serve());
     let socket = job.join("control.sock");
-    while !socket.exists() {
-        tokio::task::yield_now().await;
-    }
     let mode = |path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!((mode(&job), mode(&socket)), (0o700, 0o600));
     let budget_ms = 60_000;
@@ -164,4 +163,9 @@ async fn a_mirror_is_told_what_to_do_through_its_socket() {
         other => panic!("{other:?}"),
     }
     serving.abort();
+    drop(serving.await);
+    drop(mirror);
+    // Whoever asks a mirror that does not run is told what it has left.
+    let error = ask(&job, &Request::Status).await.unwrap_err();
+    assert!(error.to_string().contains("keys in its journal 0"), "{error}");
 }

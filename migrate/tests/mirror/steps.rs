@@ -1,5 +1,6 @@
 //! The steps: what they need, what they leave, and what a crash between them leaves.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pinstate_core::clock::highest_mark;
@@ -58,7 +59,7 @@ async fn walk(setup: &Setup) {
     assert_eq!(target, all(&*mirror.namespace()).await);
     assert_ne!(target, all(&*setup.source_pins().await).await, "which is left alone");
     // Whoever opens the target alone goes on above everything.
-    let alone = Clock::open(setup.stores[1].clone(), ClockOptions::new()).await.unwrap();
+    let alone = Clock::open(Arc::clone(&setup.stores[1]), ClockOptions::new()).await.unwrap();
     assert!(alone.draw().await.unwrap() > mirror.clock().draw().await.unwrap());
 }
 

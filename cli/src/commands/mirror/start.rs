@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use pinstate_core::{NamespaceName, Store};
-use pinstate_migrate::mirror::{Mirror, MirrorOptions, Policy, serve};
+use pinstate_migrate::mirror::{Control, Mirror, MirrorOptions, Policy};
 
 use crate::args::{Global, namespace};
 use crate::exit::{Exit, Failure, Outcome};
@@ -78,17 +78,17 @@ pub(super) async fn run(global: &Global, args: StartArgs, out: Output) -> Outcom
         let mirror =
             Mirror::open(side(&source, &global.namespace), side(&target, to), &args.job, options)
                 .await?;
+        let control = Control::listen(&mirror)?;
         out.note(format_args!(
             "the mirror is in the phase '{}' and listens in {}",
             mirror.status().phase,
             args.job.display()
         ));
-        let served = tokio::select! {
-            served = serve(&mirror) => served,
-            () = stop.stopped() => Ok(()),
-        };
+        tokio::select! {
+            () = control.serve() => {}
+            () = stop.stopped() => {}
+        }
         mirror.close().await;
-        served?;
         Ok(Exit::Done)
     }
     .await;
