@@ -18,6 +18,25 @@
 //!
 //! [`abort`](Mirror::abort) is possible until the end; from reverse it rolls back first.
 //!
+//! ```no_run
+//! # use std::{path::Path, sync::Arc, time::Duration};
+//! # use pinstate_core::{Result, State, Store};
+//! # use pinstate_migrate::mirror::{Mirror, MirrorOptions, Phase};
+//! # async fn example(sled: Arc<dyn Store>, cluster: Arc<dyn Store>) -> Result<()> {
+//! let (from, to) = ((sled, "default".parse()?), (cluster, "default".parse()?));
+//! let job = Path::new("/var/lib/pinstate/move");
+//! let mirror = Mirror::open(from, to, job, MirrorOptions::new()).await?;
+//! // What the service works with, from now on and through every phase.
+//! let pins = State::new(mirror.namespace(), mirror.clock());
+//! # drop(pins);
+//! // What an operator asks for, here or with 'pinstate mirror' through a
+//! // [`Control`](pinstate_migrate::mirror::Control).
+//! while mirror.advance().await?.phase != Phase::Shadow {}
+//! mirror.cut_over(Duration::from_secs(2)).await?;
+//! mirror.finalise(false).await?;
+//! # Ok(()) }
+//! ```
+//!
 //! # Why nothing is lost
 //!
 //! * **One order.** A write keeps the version that it was drawn, and both stores write it *if
@@ -56,6 +75,7 @@
 //! that has begun goes on where it was. Opening needs both stores.
 
 mod backfill;
+#[cfg(unix)]
 mod control;
 mod folder;
 mod front;
@@ -85,6 +105,7 @@ use pinstate_core::{
 use tokio::sync::{Notify, RwLock, Semaphore};
 use uuid::Uuid;
 
+#[cfg(unix)]
 pub use self::control::{Answer, Control, Fault, Request, ask};
 use self::folder::{About, Folder};
 use self::front::{FrontNamespace, FrontStore};

@@ -52,6 +52,8 @@ pub(super) struct Side {
     writer: String,
     /// What the clock's mark in this store is known to be at least.
     mark: AtomicI64,
+    /// Held by whoever raises it, so that of many one does.
+    raising: tokio::sync::Mutex<()>,
 }
 
 impl Side {
@@ -61,13 +63,19 @@ impl Side {
         name: NamespaceName,
         writer: String,
     ) -> Self {
-        Self { store, namespace, name, writer, mark: AtomicI64::new(i64::MIN) }
+        let mark = AtomicI64::new(i64::MIN);
+        Self { store, namespace, name, writer, mark, raising: tokio::sync::Mutex::default() }
     }
 
     /// Sees to it that a clock which is opened on this store alone later begins above a
     /// version that was drawn from the mirror's.
     pub(super) async fn keep_up(&self, drawn: Version) -> Result<()> {
-        if self.mark.load(Ordering::Acquire) < drawn.micros() {
+        let is_low = || self.mark.load(Ordering::Acquire) < drawn.micros();
+        if !is_low() {
+            return Ok(());
+        }
+        let _raising = self.raising.lock().await;
+        if is_low() {
             let mark = raise_mark(&*self.store, &self.writer, drawn).await?;
             self.mark.fetch_max(mark.micros(), Ordering::AcqRel);
         }

@@ -68,6 +68,7 @@ impl Inner {
         items: Vec<BatchItem>,
         if_newer: bool,
     ) -> Result<Vec<Result<Written>>> {
+        self.fits(&items)?;
         let role = phase.primary();
         let (first, second) = (self.pair.side(role), self.pair.side(role.other()));
         let drawn = (!if_newer).then(|| items.iter().map(version).max()).flatten();
@@ -102,6 +103,23 @@ impl Inner {
         }
         ticket.end(resolved);
         Ok(results)
+    }
+
+    /// Refuses what one of the stores would refuse after the other has taken it.
+    fn fits(&self, items: &[BatchItem]) -> Result<()> {
+        let (most_key, most_value) =
+            (self.capabilities.max_key_bytes, self.capabilities.max_value_bytes);
+        for item in items {
+            let (key, all) = (item.key().len() as u64, item.len() as u64);
+            if key > most_key || all - key > most_value {
+                let what = "the record is larger than one of the two stores takes";
+                return Err(Error::new(ErrorKind::TooLarge, Operation::Mirror, what)
+                    .with_key(item.key().clone())
+                    .with_context("limit in bytes of a key", most_key)
+                    .with_context("of a value", most_value));
+            }
+        }
+        Ok(())
     }
 
     /// Writes to the secondary, unless it is known to be down and need not be waited for.

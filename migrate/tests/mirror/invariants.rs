@@ -196,3 +196,71 @@ async fn writes_that_arrive_out_of_order_end_alike_on_both_stores() {
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Conflict, Outcome::NotApplied));
     assert_eq!(setup.same().await["k"], "ahead");
 }
+
+/// A file system that is full when it is told to be.
+struct Small(tempfile::TempDir);
+
+impl Small {
+    /// Nothing where this process may not mount.
+    fn mount() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(folder.path());
+        mount.output().is_ok_and(|ran| ran.status.success()).then_some(Self(folder))
+    }
+
+    fn filler(&self) -> std::path::PathBuf {
+        self.0.path().join("filler")
+    }
+
+    fn fill(&self) {
+        // To the last byte, which is when it fails.
+        drop(std::fs::write(self.filler(), vec![0; 1 << 20]));
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        drop(std::process::Command::new("umount").arg("-l").arg(self.0.path()).output());
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_the_journal_does_not_take_is_refused_untouched() {
+    let Some(small) = Small::mount() else {
+        println!("skipped: mounting a small file system takes root");
+        return;
+    };
+    let setup = Setup::memory().await;
+    let [source, target] = setup.faulty.clone();
+    let job = small.0.path().join("job");
+    let opened = Mirror::open((source, name()), (target, name()), &job, options(Policy::Strict));
+    let mirror = opened.await.unwrap();
+    reach(&mirror, Phase::Shadow).await;
+    small.fill();
+    let long = "k".repeat(60_000);
+    let error = put(&mirror, &long, "v").await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::Full, Outcome::NotApplied));
+    // Nor does a later one slip through, however short it is.
+    let error = put(&mirror, "short", "v").await.unwrap_err();
+    assert_eq!(error.outcome(), Outcome::NotApplied);
+    assert!(setup.same().await.is_empty());
+    assert!(mirror.cut_over(BUDGET).await.is_err());
+    // With room again it goes on, with all that the journal had.
+    std::fs::remove_file(small.filler()).unwrap();
+    setup.target.refuse(Operation::Put);
+    put(&mirror, "k", "v").await.unwrap_err();
+    mirror.cut_over(BUDGET).await.unwrap();
+    assert_eq!(setup.same().await["k"], "v");
+}
+
+#[tokio::test]
+async fn what_one_store_would_refuse_is_refused_before_the_other_takes_it() {
+    let setup = Setup::memory().await;
+    let mirror = setup.open_in(Policy::Strict, Phase::Shadow).await;
+    let most = mirror.namespace().capabilities().max_value_bytes;
+    let large = "v".repeat(usize::try_from(most).unwrap() + 1);
+    let error = put(&mirror, "k", &large).await.unwrap_err();
+    assert_eq!((error.kind(), error.outcome()), (ErrorKind::TooLarge, Outcome::NotApplied));
+    assert!(setup.same().await.is_empty());
+}

@@ -80,17 +80,13 @@ async fn a_job_that_took_the_stores_over_ends_this_one() {
     let record = setup.stores[1].control_get(&key).await.unwrap().unwrap();
     let text = String::from_utf8(record.value.to_vec()).unwrap();
     let job = mirror.status().job.to_string();
-    let other = text.replace(&job, &pinstate_core_uuid());
+    let other = text.replace(&job, "00000000-0000-4000-8000-000000000001");
     let expect = pinstate_core::Expect::Revision(record.revision);
     let set = setup.stores[1].control_set(&key, expect, other.as_bytes()).await.unwrap();
     assert!(set.is_applied());
     assert_eq!(mirror.cut_over(BUDGET).await.unwrap_err().kind(), ErrorKind::Locked);
     let error = put(&mirror, "k", "v").await.unwrap_err();
     assert_eq!((error.kind(), error.outcome()), (ErrorKind::Closed, Outcome::NotApplied));
-}
-
-fn pinstate_core_uuid() -> String {
-    "00000000-0000-4000-8000-000000000001".to_owned()
 }
 
 #[tokio::test]
