@@ -50,6 +50,8 @@
 //!   lost or the process was killed, is repaired under its lock: what the primary holds *now*
 //!   is copied, be it a record or its absence. Where the journal cannot be written, the write
 //!   is refused before anything was done.
+//!   What it cannot say the version of, it writes as of now, and a write that was drawn before
+//!   and comes after is refused, certainly not applied: it is to be made again.
 //! * **A flip** (cut-over and rollback) holds writes, waits for those under way, repairs what is
 //!   left in the journal, waits until the new primary has all on the disk, and only then
 //!   writes the phase into both stores. It is given a budget of time; what does not fit into
@@ -77,6 +79,7 @@
 mod backfill;
 #[cfg(unix)]
 mod control;
+mod floor;
 mod folder;
 mod front;
 mod journal;
@@ -100,13 +103,14 @@ use pinstate_core::clock::{DEFAULT_WRITER, highest_mark, raise_mark};
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{
     Capabilities, Clock, ClockOptions, Error, ErrorKind, Namespace, NamespaceName, Operation,
-    Outcome, Result, ScanOptions, ScanStep, Store,
+    Outcome, Result, ScanOptions, ScanStep, Store, Version,
 };
 use tokio::sync::{Notify, RwLock, Semaphore};
 use uuid::Uuid;
 
 #[cfg(unix)]
 pub use self::control::{Answer, Control, Fault, Request, ask};
+use self::floor::Floors;
 use self::folder::{About, Folder};
 use self::front::{FrontNamespace, FrontStore};
 use self::journal::Journal;
@@ -213,6 +217,9 @@ struct Inner {
     /// Held by each write until it ends, and by a step that changes the phase.
     gate: Arc<RwLock<Phase>>,
     locks: Locks,
+    floors: Floors,
+    /// Drawn before anybody else draws one: above all that an earlier process has written.
+    opened: Version,
     journal: Journal,
     /// Why the secondary is left alone for now.
     down: Mutex<Option<Error>>,
@@ -297,6 +304,7 @@ impl Mirror {
         };
         let clock = ClockOptions::new().with_writer(options.writer.clone());
         let clock = Arc::new(Clock::open(Arc::new(front), clock).await?);
+        let opened = clock.draw().await?;
         let inner = Arc::new(Inner {
             pair,
             capabilities,
@@ -305,6 +313,8 @@ impl Mirror {
             clock,
             gate: Arc::new(RwLock::new(place.phase)),
             locks: Locks::new(),
+            floors: Floors::new(),
+            opened,
             journal,
             down: Mutex::default(),
             shut: Mutex::default(),

@@ -25,6 +25,9 @@ const DIRTY: u8 = 1;
 /// A key that no longer does.
 const CLEAN: u8 = 2;
 
+/// The mark of keys that were in the journal when it was opened.
+pub(super) const OF_BEFORE: u64 = 0;
+
 /// Bytes beyond which the file is written anew, if most of it says nothing any more.
 const COMPACT: u64 = 4 << 20;
 
@@ -122,7 +125,7 @@ impl Journal {
             Frames::create(path, MAGIC)?
         };
         let unresolved = keys.len();
-        let entry = |key| (key, Entry { under_way: 0, unresolved: Some(0) });
+        let entry = |key| (key, Entry { under_way: 0, unresolved: Some(OF_BEFORE) });
         let keys = keys.into_iter().map(entry).collect();
         let state = State { keys, unresolved, bytes: frames.len(), ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), work: Condvar::new() });

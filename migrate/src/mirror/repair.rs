@@ -10,6 +10,7 @@ use pinstate_core::{
     RetryClass,
 };
 
+use super::journal::OF_BEFORE;
 use super::phase::Phase;
 use super::{Inner, Weak};
 use crate::compare::{CompareOptions, compare};
@@ -70,7 +71,7 @@ impl Inner {
     async fn repair_key(&self, phase: Phase, key: &Key, mark: u64) -> Result<()> {
         let _held = self.locks.lock([key]).await;
         if self.journal.is_still(key, mark) {
-            self.copy_now(phase, key).await?;
+            self.copy_now(phase, key, mark).await?;
             self.journal.resolve(key, mark);
             self.counts.repaired.fetch_add(1, Ordering::Relaxed);
         }
@@ -78,7 +79,7 @@ impl Inner {
     }
 
     /// Copies what the primary holds under a key whose lock is held.
-    async fn copy_now(&self, phase: Phase, key: &Key) -> Result<()> {
+    async fn copy_now(&self, phase: Phase, key: &Key, mark: u64) -> Result<()> {
         let role = phase.primary();
         let (first, second) = (self.pair.side(role), self.pair.side(role.other()));
         let held = first.namespace.get(key, ReadOptions::new()).await?;
@@ -93,7 +94,13 @@ impl Inner {
         // Where the primary has nothing, it cannot say since when; and something newer on the
         // secondary that the primary has not is nothing that a writer was told of. Either way
         // what stands now is the truth as of now.
-        let now = self.clock.draw().await?;
+        let now = if mark == OF_BEFORE && held.is_none() {
+            self.opened
+        } else {
+            let now = self.clock.draw().await?;
+            self.floors.raise(key, now);
+            now
+        };
         let item: BatchItem = match held {
             Some(record) => Put::new(key.clone(), record.value, now).into(),
             None => Delete::new(key.clone(), now).into(),

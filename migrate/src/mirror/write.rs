@@ -54,6 +54,7 @@ impl Inner {
         if phase.mirrors() {
             return self.write_both(*phase, items, if_newer).await;
         }
+        self.floors.check(&items)?;
         let mut options = BatchOptions::new();
         options.if_newer = if_newer;
         Ok(self.pair.side(phase.primary()).namespace.apply(items, options).await?.items)
@@ -73,6 +74,7 @@ impl Inner {
         let (first, second) = (self.pair.side(role), self.pair.side(role.other()));
         let drawn = (!if_newer).then(|| items.iter().map(version).max()).flatten();
         let _held = self.locks.lock(items.iter().map(BatchItem::key)).await;
+        self.floors.check(&items)?;
         let keys = items.iter().map(|item| item.key().clone()).collect();
         let ticket = self.journal.begin(keys).await?;
         let mut results = first.write(items.clone(), drawn).await;
@@ -92,7 +94,11 @@ impl Inner {
                 Err(error) => resolved.push(error.outcome() == Outcome::NotApplied),
                 Ok(written) => {
                     let copy = copies.next().unwrap_or_else(|| Err(no_answer()));
-                    resolved.push(agree(item, *written, &copy));
+                    let agree = agree(item, *written, &copy);
+                    resolved.push(agree);
+                    if agree {
+                        self.floors.passed(item.key());
+                    }
                     let answered = match self.answer(item, *written, if_newer).await {
                         Ok(written) => copy_counts(self.options.policy, written, copy),
                         Err(error) => Err(error),

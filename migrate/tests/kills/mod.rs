@@ -18,8 +18,8 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use pinstate_core::{
-    BatchItem, BatchOptions, Delete, Error, Key, Namespace, NamespaceName, Put, ReadOptions,
-    Record, RetryClass, Store, Version, WriteOptions,
+    BatchItem, BatchOptions, Delete, Error, ErrorKind, Key, Namespace, NamespaceName, Put,
+    ReadOptions, Record, RetryClass, Store, Version, WriteOptions,
 };
 use pinstate_migrate::mirror::{Mirror, MirrorOptions, Phase, Policy};
 use pinstate_sled::{SledConfig, SledStore};
@@ -76,6 +76,7 @@ pub(crate) fn main<T: Targets>(
         runtime.block_on(one_run(&scene, run, &mut total));
     }
     total.report(runs);
+    drop(targets);
     ExitCode::SUCCESS
 }
 
@@ -124,8 +125,10 @@ async fn mirror(scene: &Scene, seed: u64) -> (Mirror, [Arc<dyn Store>; 2]) {
 /// A line to the parent, as one write.
 fn tell(line: &str) {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}").unwrap();
-    out.flush().unwrap();
+    if writeln!(out, "{line}").and_then(|()| out.flush()).is_err() {
+        // Nobody is there to kill this child any more.
+        std::process::exit(1);
+    }
 }
 
 /// The number of the write that a record is of.
@@ -168,7 +171,7 @@ async fn child(scene: &Scene) {
 
 /// A busy machine, and no defect.
 fn is_passing(error: &Error) -> bool {
-    error.retry_class() != RetryClass::Never
+    error.retry_class() != RetryClass::Never || error.kind() == ErrorKind::Unavailable
 }
 
 async fn write(mirror: Mirror, writer: usize, mut next: Vec<u64>, seed: u64) {
@@ -357,7 +360,7 @@ fn take(
             total.reads += 1;
             let known = known[of(&words)];
             let found = (words[3] != "none").then(|| words[3].parse().unwrap());
-            assert!(known.allows(found), "seed {seed}: read {line}, and {known:?}");
+            assert!(known.allows(found), "seed {seed}, {phase}: {line}, and {known:?}");
         }
         // A line that the kill has cut.
         _ => {}

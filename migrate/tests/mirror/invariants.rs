@@ -197,6 +197,31 @@ async fn writes_that_arrive_out_of_order_end_alike_on_both_stores() {
     assert_eq!(setup.same().await["k"], "ahead");
 }
 
+#[tokio::test]
+async fn a_write_that_a_repair_overtakes_is_not_acknowledged_and_lost() {
+    for flips in [false, true] {
+        let setup = Setup::memory().await;
+        let mirror = setup.open_in(Policy::Journal, Phase::Shadow).await;
+        put(&mirror, "k", "before").await.unwrap();
+        setup.target.refuse(Operation::Delete);
+        delete(&mirror, "k").await.unwrap();
+        // Its version is drawn, and it waits, for a flip or for another reason.
+        let early = mirror.clock().draw().await.unwrap();
+        if flips {
+            mirror.cut_over(BUDGET).await.unwrap();
+        } else {
+            assert_eq!(mirror.repair().await.unwrap(), 0);
+        }
+        let late = pinstate_core::Put::new(crate::setup::key("k"), "late", early);
+        let options = pinstate_core::WriteOptions::new();
+        let error = mirror.namespace().put(late, options).await.unwrap_err();
+        assert_eq!(error.outcome(), Outcome::NotApplied);
+        assert!(setup.same().await.is_empty());
+        put(&mirror, "k", "again").await.unwrap();
+        assert_eq!(setup.same().await["k"], "again");
+    }
+}
+
 /// A file system that is full when it is told to be.
 struct Small(tempfile::TempDir);
 
