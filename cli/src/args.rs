@@ -17,8 +17,8 @@ use crate::commands::conformance;
 #[cfg(feature = "scylla")]
 use crate::commands::schema;
 use crate::commands::{
-    cleanup, completions, config, count, digest, export, import, migrate, namespaces, pin, state,
-    verify,
+    cleanup, completions, config, count, digest, export, import, migrate, mirror, namespaces, pin,
+    state, verify,
 };
 use crate::exit::Exit;
 use crate::output::Form;
@@ -108,6 +108,8 @@ pub(crate) enum Command {
     Diff(verify::DiffArgs),
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
+    #[command(subcommand)]
+    Mirror(mirror::MirrorCommand),
     /// List, create and drop namespaces
     #[command(subcommand)]
     Namespaces(namespaces::NamespacesCommand),

@@ -1,4 +1,5 @@
-//! Comparing the pinsets of any two stores and files, and moving one to another place.
+//! Comparing the pinsets of any two stores and files, and moving them, also while they are
+//! written to.
 //!
 //! [`compare`] reads each side once and says exactly which pins are missing, extra or
 //! different, in memory that does not grow with the pinsets. It knows stores by the contract
@@ -9,6 +10,9 @@
 //!
 //! A [`job`] moves a pinset to another store while nobody writes to it.
 //!
+//! A [`mirror`] writes to two stores at once, and moves a pinset from one to the other without
+//! stopping whoever writes.
+//!
 //! Versions of records are not compared: two stores that hold the same pins are equal, however
 //! they came by them.
 
@@ -16,6 +20,7 @@ mod compare;
 mod difference;
 mod frames;
 pub mod job;
+pub mod mirror;
 mod pass;
 mod pinset;
 mod repair;

@@ -14,6 +14,7 @@ pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
 pub(crate) mod migrate;
+pub(crate) mod mirror;
 pub(crate) mod namespaces;
 pub(crate) mod pin;
 #[cfg(feature = "scylla")]
@@ -56,6 +57,7 @@ async fn dispatch(global: &Global, command: Command, out: Output) -> Outcome {
         Command::Verify(args) => verify::verify(global, args, out).await,
         Command::Diff(args) => verify::diff(global, args, out).await,
         Command::Migrate(command) => migrate::run(global, command, out).await,
+        Command::Mirror(command) => mirror::run(global, command, out).await,
         Command::Namespaces(command) => namespaces::run(global, command, out).await,
         Command::Cleanup(args) => cleanup::run(global, args, out).await,
         Command::Health => health::run(global, out).await,
