@@ -86,8 +86,7 @@ impl Ends<'_> {
 impl End {
     /// A namespace of a store that is open.
     pub(crate) fn in_store(session: Arc<Session>, what: &str, namespace: &NamespaceName) -> Self {
-        let name = format!("{} ({namespace})", redact::store(what));
-        Self { name, what: What::Store(session, namespace.clone()) }
+        Self { name: name(what, namespace), what: What::Store(session, namespace.clone()) }
     }
 
     /// Its pins, and the namespace that they are in.
@@ -124,6 +123,11 @@ impl End {
     }
 }
 
+/// What a namespace of a store is called.
+fn name(what: &str, namespace: &NamespaceName) -> String {
+    format!("{} ({namespace})", redact::store(what))
+}
+
 /// A file that is read from its beginning as often as needed.
 struct Readable {
     format: Format,
@@ -134,5 +138,16 @@ impl OpenFile for Readable {
     fn open(&self) -> Result<(Box<dyn AsyncRead + Send + Unpin>, Box<dyn Decoder>)> {
         let reader = self.input.lock().reader().map_err(Failure::into_error)?;
         Ok((reader, decoder(self.format, Leniency::Strict, &Overrides::default())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_no_part_of_a_name() {
+        let name = name("scylla://me:hunter2@h/ks", &NamespaceName::default());
+        assert!(name.contains("(default)") && !name.contains("hunter2"), "{name}");
     }
 }

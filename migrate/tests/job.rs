@@ -12,17 +12,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use parking_lot::Mutex;
-use pinstate_core::pin::PinView;
+use pinstate_core::format::ndjson::{NdjsonDecoder, NdjsonEncoder};
+use pinstate_core::format::{Decoder, Encoder, Leniency};
+use pinstate_core::pin::{ImportOverrides, PinView, Zone};
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{
     BatchItem, BatchOptions, BatchOutcome, Capabilities, Clock, ClockOptions, Error, ErrorKind,
     Key, Operation, Outcome, Put, Result, Store, Version, WriteOptions,
 };
-use pinstate_migrate::Pinset;
 use pinstate_migrate::job::{
-    Identity, Job, JobFolder, MaxErrors, Mode, Orders, Pages, Phase, Report, Rules, Settings,
-    Source, SourcePage, SourceRow, Step, Tuning, VerifiedBy, Watch, Weight, plan, status,
+    FileSource, Identity, Job, JobFolder, MaxErrors, Mode, Orders, Pages, Phase, Report, Rules,
+    Settings, Source, SourcePage, SourceRow, Step, Tuning, VerifiedBy, Watch, Weight, plan, status,
 };
+use pinstate_migrate::{OpenFile, Pinset};
 use support::{
     Fault, Faulty, all, cid, default, fill, memory, namespace, record, sled, source, target,
 };
@@ -191,6 +193,10 @@ async fn a_job_that_was_stopped_goes_on_from_there() {
             let folder = job.folder().clone();
             let error = job.run().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
+            let unfinished = Some(&target(&to));
+            let here = source(&from).await;
+            let plan = plan(jobs.path(), &*here, unfinished, &settings).await.unwrap();
+            assert!(plan.continues.is_some() && plan.is_possible(), "and it changes nothing");
             let (progress, worked_on) = status(&folder).unwrap();
             assert!(!worked_on && progress.phase == Phase::Copying);
             assert!(progress.fraction().unwrap_or(0.0) < 1.0);
@@ -381,6 +387,68 @@ async fn one_bad_record_is_found_among_many_and_can_be_brought_home_later() {
     assert_eq!(again(&faulty).await.dead, 1, "it is as bad as it was");
     assert_eq!(again(&to).await.dead, 0);
     assert_eq!(all(&from, &default()).await, all(&to, &default()).await);
+}
+
+/// Nothing becomes durable.
+struct Undurable;
+
+impl Fault for Undurable {
+    fn sync(&self) -> Result<()> {
+        Err(Error::new(ErrorKind::Io, Operation::Sync, "the disk is gone"))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_durable_is_not_remembered() {
+    let (from, to) = (memory(), memory());
+    fill(&from, 0..500).await;
+    let jobs = TempDir::new().unwrap();
+    let faulty = Faulty::store(&to, &Arc::new(Undurable));
+    let begun = job(jobs.path(), &from, &faulty, &Settings::new()).await.unwrap();
+    let folder = begun.folder().clone();
+    assert_eq!(begun.run().await.unwrap_err().kind(), ErrorKind::Io);
+    assert_eq!(status(&folder).unwrap().0.counts.read, 0);
+}
+
+/// A file in memory.
+struct Text(String);
+
+impl OpenFile for Text {
+    fn open(&self) -> Result<(Box<dyn tokio::io::AsyncRead + Send + Unpin>, Box<dyn Decoder>)> {
+        let decoder = NdjsonDecoder::new(Leniency::Strict, ImportOverrides::default());
+        Ok((Box::new(std::io::Cursor::new(self.0.clone().into_bytes())), Box::new(decoder)))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_goes_on_after_the_entry_that_was_reached() {
+    let mut text = Vec::new();
+    for n in (0..500).chain(3..4) {
+        let (key, value) = record(n);
+        NdjsonEncoder::new(Zone::Utc).encode(key.as_bytes(), &value, &mut text).unwrap();
+    }
+    let text = Arc::new(Text(String::from_utf8(text).unwrap()));
+    let file = |stamp| Arc::new(FileSource::new("a file", "/a/file", stamp, text.clone() as _));
+    let (to, jobs) = (memory(), TempDir::new().unwrap());
+    let open = async |stamp: &str, stop: &StopFlag| {
+        let mut tuning = tuning();
+        tuning.stop = stop.clone();
+        Job::open(jobs.path(), file(stamp.to_owned()), target(&to), &Settings::new(), tuning).await
+    };
+    for after in 1..4 {
+        let stop = StopFlag::new();
+        let watch =
+            StopAt { step: Step::Remembered, after: AtomicU64::new(after), stop: stop.clone() };
+        let job = open("as it was", &stop).await.unwrap().watched(Arc::new(watch));
+        assert_eq!(job.run().await.unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+    let changed = open("as it is now", &StopFlag::new()).await.unwrap_err();
+    assert_eq!(changed.kind(), ErrorKind::Conflict, "{changed}");
+    let report = open("as it was", &StopFlag::new()).await.unwrap().run().await.unwrap();
+    assert_eq!((report.phase, report.counts.read), (Phase::Done, 501));
+    // One is there twice, so the sum does not tell.
+    assert_eq!(report.verified.unwrap().by, VerifiedBy::Comparison);
+    assert_eq!(all(&to, &default()).await.len(), 500);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -157,6 +157,7 @@ impl Job {
                     let copier = self.copier(namespace).await?;
                     copier.run(self.unfinished()).await?;
                     self.standing = self.peek()?;
+                    self.check_complete()?;
                     let newest = self.standing.parts.values().map(|part| part.newest).max();
                     self.raise_clock(newest.unwrap_or(i64::MIN)).await?;
                     self.enter(Phase::Verifying).await?;
@@ -267,6 +268,16 @@ impl Job {
         let order = |part: &Unfinished| blake_order(&self.standing.header.secret, &part.text);
         parts.sort_by_key(order);
         parts
+    }
+
+    /// Whatever goes wrong between workers, a part that was not read is none that is done.
+    fn check_complete(&self) -> Result<()> {
+        let (complete, all) = (self.standing.complete(), self.standing.header.parts.len());
+        if complete == all {
+            return Ok(());
+        }
+        let message = format!("only {complete} of {all} parts were copied to their ends");
+        Err(Error::new(ErrorKind::Internal, Operation::Migrate, message))
     }
 
     async fn verify(
