@@ -19,6 +19,7 @@ use crate::evidence::Desk;
 use crate::marks::Marks;
 use crate::meter::Meter;
 use crate::plug::Site;
+use crate::safety::Folder;
 use crate::session::Session;
 use crate::watch::Calls;
 
@@ -171,8 +172,8 @@ impl Cx {
     }
 
     /// A folder that is removed when it is dropped.
-    pub(crate) fn folder(&self) -> Checked<tempfile::TempDir> {
-        tempfile::Builder::new().prefix("pinstate-conformance-").tempdir().map_err(|error| {
+    pub(crate) fn folder(&self) -> Checked<Folder> {
+        Folder::new().map_err(|error| {
             let error = Error::new(ErrorKind::Io, Operation::Open, "the temporary folder")
                 .with_source(error);
             Violation::harness("no folder can be made", &error)

@@ -5,6 +5,11 @@
 use std::io;
 use std::path::Path;
 
+/// What disks that are file systems of their own are mounted from, and, before a `-`, what
+/// their folders in the one for temporary files are called: by that a killed run's are found,
+/// see [`strays`](crate::strays).
+pub const SOURCE: &str = "lossyfs";
+
 /// Makes disks for cases: see [`Suite::disks`](crate::Suite::disks).
 pub trait Disks: Send + Sync + 'static {
     /// A new, empty disk.

@@ -144,14 +144,14 @@ mod watch;
 
 pub use check::Violation;
 pub use clause::Clause;
-pub use disk::{Disk, Disks, Fault, Look, Loss, Platter};
+pub use disk::{Disk, Disks, Fault, Look, Loss, Platter, SOURCE as DISK_SOURCE};
 pub use evidence::{Evidence, Keep};
 pub use kill::Child;
 pub use meter::Meter;
 pub use plug::{About, Leg, Plug, Server, Site};
 pub use profile::{Profile, UnknownProfile};
 pub use report::Report;
-pub use safety::{Leftover, leftovers};
+pub use safety::{Leftover, Stray, leftovers, strays};
 pub use suite::Suite;
 pub use verdict::{Outcome, Pending, Verdict};
 pub use waive::Waiver;

@@ -14,7 +14,7 @@ use fuser::{
     ReplyWrite, Request, TimeOrNow, WriteFlags,
 };
 use parking_lot::Mutex;
-use pinstate_conformance::{Disk, Fault, Look, Platter};
+use pinstate_conformance::{DISK_SOURCE, Disk, Fault, Look, Platter};
 
 use crate::tree::{Body, Tree};
 
@@ -56,11 +56,11 @@ impl LossyFs {
     /// # Errors
     /// There is no `/dev/fuse`, or no right to mount.
     pub fn mount(attributes: bool) -> io::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("lossyfs-").tempdir()?;
+        let folder = tempfile::Builder::new().prefix(&format!("{DISK_SOURCE}-")).tempdir()?;
         let shared =
             Arc::new(Shared { tree: Mutex::new(Tree::new(attributes)), look: Mutex::new(None) });
         let mut config = Config::default();
-        config.mount_options = vec![MountOption::FSName("lossyfs".to_owned())];
+        config.mount_options = vec![MountOption::FSName(DISK_SOURCE.to_owned())];
         let session = fuser::spawn_mount(Served(Arc::clone(&shared)), folder.path(), &config)?;
         Ok(Self { shared, _session: session, folder })
     }

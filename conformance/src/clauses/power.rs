@@ -12,6 +12,7 @@ use crate::check::{Checked, Violation, holds, same, some};
 use crate::clause::clauses;
 use crate::disk::{Disk, Fault, Loss};
 use crate::kill::{Event, Ledger, Promise, Tell, Work, Writer, found, kills, opened, work};
+use crate::safety::Folder;
 
 clauses! {
     D7: "what is promised to outlive the loss of power outlives it, at any moment",
@@ -59,7 +60,7 @@ async fn torn_write(cx: Cx) -> Checked {
 
 /// What was left at one moment, and what may be there.
 struct Left {
-    folder: tempfile::TempDir,
+    folder: Folder,
     ledger: Ledger,
     loss: Loss,
     /// The number of the sync that it was taken before.

@@ -17,6 +17,7 @@ use super::work::{Work, Writer, found};
 use crate::case::Cx;
 use crate::check::{Checked, Violation};
 use crate::plug::Site;
+use crate::safety::Folder;
 
 /// The variable that sets how often the storm kills.
 const KILLS: &str = "PINSTATE_CONFORMANCE_KILLS";
@@ -41,7 +42,7 @@ pub(crate) struct Scene {
     cx: Cx,
     // Before the folder, so that it is dropped before it.
     site: Box<dyn Site>,
-    folder: tempfile::TempDir,
+    folder: Folder,
 }
 
 impl Scene {

@@ -3,15 +3,19 @@
 //!
 //! `guard.rs` refuses what is not the run's own and marks what is; `neighbours.rs` compares
 //! what was there before with what is there afterwards; `leftovers.rs` finds and removes
-//! what a run that was killed has left.
+//! what a run that was killed has left in the store, and `strays.rs` what it has left on the
+//! machine.
 
 mod guard;
 mod leftovers;
 mod neighbours;
+mod strays;
 
 pub(crate) use guard::Guard;
 pub use leftovers::{Leftover, leftovers};
 pub(crate) use neighbours::Neighbours;
+pub(crate) use strays::Folder;
+pub use strays::{Stray, strays};
 
 use crate::clause::clauses;
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use maud::{DOCTYPE, html};
 use pinstate_conformance::report::unproven;
@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::{Broken, Bug, MUTANTS, WORDS, hangs, measuring};
 
-/// How many seeds there are, each one higher than the one before.
+/// How many seeds there are, each one higher than the one before, unless
+/// `PINSTATE_KILL_MATRIX_SEEDS` says otherwise.
 const SEEDS: u64 = 5;
 /// How long a case may take. No right answer takes so long on a store in memory.
 const HANG: Duration = Duration::from_secs(10);
@@ -30,6 +31,8 @@ struct Row {
     kills: BTreeMap<&'static str, u64>,
     /// With how many seeds a clause that is there for it kills it.
     killed: u64,
+    /// What the whole row took.
+    seconds: f64,
     /// The median over the seeds of what the first case that kills it takes, of those of the
     /// clauses that are there for it.
     median_ms: Option<f64>,
@@ -48,6 +51,8 @@ struct Column {
 #[derive(Serialize)]
 struct Matrix {
     seeds: u64,
+    /// What all of it took.
+    seconds: f64,
     /// The median of the mutants' medians.
     median_ms: f64,
     clauses: Vec<Column>,
@@ -63,9 +68,10 @@ fn median(mut times: Vec<f64>) -> Option<f64> {
     times.get(times.len() / 2).copied()
 }
 
-fn row(bug: Bug, named: &[&'static str]) -> Row {
+fn row(bug: Bug, named: &[&'static str], seeds: u64) -> Row {
+    let began = Instant::now();
     let (mut kills, mut killed, mut times) = (BTreeMap::new(), 0, Vec::new());
-    for seed in 1..=SEEDS {
+    for seed in 1..=seeds {
         // What hangs by design is not waited for in every clause.
         let hang = if hangs(bug) { Duration::from_secs(1) } else { HANG };
         let suite = measuring(Suite::new(Broken(bug))).legs(vec![Leg::raw()]);
@@ -91,6 +97,7 @@ fn row(bug: Bug, named: &[&'static str]) -> Row {
         named,
         kills,
         killed,
+        seconds: began.elapsed().as_secs_f64(),
         median_ms: median(times),
     }
 }
@@ -101,7 +108,18 @@ fn kill_matrix() {
         println!("PINSTATE_KILL_MATRIX names no folder: nothing to do");
         return;
     };
-    let mutants: Vec<Row> = MUTANTS.iter().map(|(bug, named)| row(*bug, named)).collect();
+    let seeds = match std::env::var("PINSTATE_KILL_MATRIX_SEEDS") {
+        Ok(text) => text.parse().expect("PINSTATE_KILL_MATRIX_SEEDS is a number"),
+        Err(_) => SEEDS,
+    };
+    let began = Instant::now();
+    let rows = MUTANTS.iter().map(|(bug, named)| {
+        let row = row(*bug, named, seeds);
+        println!("{}: {} of {seeds}, {:.1} s", row.mutant, row.killed, row.seconds);
+        row
+    });
+    let mutants: Vec<Row> = rows.collect();
+    let seconds = began.elapsed().as_secs_f64();
     let mut seen = BTreeSet::new();
     let clauses = pinstate_conformance::clauses();
     let clauses = clauses.into_iter().filter(|clause| seen.insert(clause.id));
@@ -113,13 +131,18 @@ fn kill_matrix() {
     });
     let medians: Vec<f64> = mutants.iter().filter_map(|row| row.median_ms).collect();
     let median_ms = median(medians).unwrap_or_default();
-    let matrix = Matrix { seeds: SEEDS, median_ms, clauses: clauses.collect(), mutants };
+    let matrix = Matrix { seeds, seconds, median_ms, clauses: clauses.collect(), mutants };
     write(&matrix, Path::new(&folder)).expect("the folder can be written to");
-    println!("{} mutants, median time to kill {median_ms:.1} ms", matrix.mutants.len());
+    println!(
+        "{} mutants, {} clauses, {seeds} seeds in {seconds:.0} s, median time to kill \
+         {median_ms:.1} ms",
+        matrix.mutants.len(),
+        matrix.clauses.len()
+    );
     let survivors: Vec<&str> = matrix
         .mutants
         .iter()
-        .filter(|row| row.killed < SEEDS)
+        .filter(|row| row.killed < seeds)
         .map(|row| row.mutant.as_str())
         .collect();
     assert!(survivors.is_empty(), "not killed with every seed: {survivors:?}");
@@ -155,7 +178,8 @@ fn page(matrix: &Matrix) -> String {
                 h1 { "Kill matrix" }
                 p {
                     (matrix.mutants.len()) " stores that are broken on purpose, "
-                    (matrix.clauses.len()) " clauses, " (matrix.seeds) " seeds. "
+                    (matrix.clauses.len()) " clauses, " (matrix.seeds) " seeds, "
+                    (format!("{:.0} s", matrix.seconds)) ". "
                     "Median time to kill: " (format!("{:.1} ms", matrix.median_ms)) ". "
                     "A number says with how many seeds the clause kills; dark, where the clause "
                     "is there for the mutant."
