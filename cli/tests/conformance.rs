@@ -181,6 +181,39 @@ fn gc_removes_what_a_killed_run_left_and_nothing_else() {
     place.run(&["conformance", "gc"]).good().says("there was nothing to remove");
 }
 
+/// Kills a run while a case works in a folder for temporary files, with children that it has
+/// started.
+#[test]
+fn gc_removes_the_folders_of_a_killed_run_and_leaves_those_of_a_living_one() {
+    let place = place();
+    let folders = || place.temporary.path().read_dir().unwrap().count();
+    let begin = || {
+        let args = ["conformance", "--only", "D5", "--allow-destructive"];
+        let mut command = place.command(&args);
+        let mut child = command.env("PINSTATE_CONFORMANCE_KILLS", "100000").spawn().unwrap();
+        while folders() == 0 {
+            assert!(child.try_wait().unwrap().is_none(), "it ended early");
+            std::thread::yield_now();
+        }
+        child
+    };
+    let mut child = begin();
+    let other = Place::new();
+    other.run_with_input(&["import"], lines(0, 1, "mine").as_bytes()).good();
+    let mut gc = other.command(&["conformance", "gc"]);
+    gc.env("TMPDIR", place.temporary.path());
+    run(&mut gc).good().says("there was nothing to remove");
+    assert_eq!(folders(), 1);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let removed = run(&mut gc).good().json();
+    assert!(
+        removed[0]["removed"].as_str().unwrap().contains("pinstate-conformance-"),
+        "{removed:?}"
+    );
+    assert_eq!(folders(), 0);
+}
+
 #[test]
 fn two_runs_are_compared() {
     let place = Place::new();

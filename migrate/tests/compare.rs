@@ -326,6 +326,7 @@ async fn pins_of_two_stores_differ_by_their_fields() {
     pins.remove(0);
     pins[0].name = "renamed".into();
     pins[0].metadata.insert("team".into(), "storage".into());
+    pins[1].metadata.insert("team".into(), "network".into());
     pins.push(Pin::new(cid(9)));
     let right = stored(&pins).await;
     let mut options = CompareOptions::new();
@@ -333,7 +334,7 @@ async fn pins_of_two_stores_differ_by_their_fields() {
     let comparison = compare(left, right, &options).await.unwrap();
     let differences = comparison.differences.unwrap();
     let whats: Vec<What> = differences.iter().map(|one| one.what).collect();
-    assert_eq!(whats, [What::Missing, What::Different, What::Extra]);
+    assert_eq!(whats, [What::Missing, What::Different, What::Different, What::Extra]);
     let fields = differences[1].fields();
     let names: Vec<&str> = fields.iter().map(|field| field.field.as_str()).collect();
     assert_eq!(names, ["metadata.team", "name"], "{fields:?}");

@@ -184,8 +184,15 @@ async fn a_job_that_was_stopped_goes_on_from_there() {
             let watch = StopAt { step, after: AtomicU64::new(2), stop: stop.clone() };
             let mut tuning = tuning();
             tuning.stop = stop;
-            let source = source(&from).await;
-            let job = Job::open(jobs.path(), source, target(&to), &settings, tuning).await.unwrap();
+            let here = source(&from).await;
+            let to_go_on = Job::open(
+                jobs.path(),
+                Arc::clone(&here) as Arc<dyn Source>,
+                target(&to),
+                &settings,
+                tuning,
+            );
+            let job = to_go_on.await.unwrap();
             assert_eq!(job.is_continued(), begun);
             begun = true;
             assert!(job.counts().read >= read);
@@ -194,7 +201,6 @@ async fn a_job_that_was_stopped_goes_on_from_there() {
             let error = job.run().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Cancelled, "{error}");
             let unfinished = Some(&target(&to));
-            let here = source(&from).await;
             let plan = plan(jobs.path(), &*here, unfinished, &settings).await.unwrap();
             assert!(plan.continues.is_some() && plan.is_possible(), "and it changes nothing");
             let (progress, worked_on) = status(&folder).unwrap();
@@ -428,7 +434,14 @@ async fn a_file_goes_on_after_the_entry_that_was_reached() {
         NdjsonEncoder::new(Zone::Utc).encode(key.as_bytes(), &value, &mut text).unwrap();
     }
     let text = Arc::new(Text(String::from_utf8(text).unwrap()));
-    let file = |stamp| Arc::new(FileSource::new("a file", "/a/file", stamp, text.clone() as _));
+    let file = |stamp| {
+        Arc::new(FileSource::new(
+            "a file",
+            "/a/file",
+            stamp,
+            Arc::clone(&text) as Arc<dyn OpenFile>,
+        ))
+    };
     let (to, jobs) = (memory(), TempDir::new().unwrap());
     let open = async |stamp: &str, stop: &StopFlag| {
         let mut tuning = tuning();

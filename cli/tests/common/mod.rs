@@ -18,6 +18,8 @@ pub(crate) const PEER: &str = "12D3KooWGzxzKZYveHXtpG6AsrUJBcWxHBFS2HsEoGTxrMLvK
 /// A home directory of its own, and a store in it.
 pub(crate) struct Place {
     dir: tempfile::TempDir,
+    /// For temporary files, of its own: others' are none of a test's business.
+    pub(crate) temporary: tempfile::TempDir,
 }
 
 /// What a run did.
@@ -30,7 +32,7 @@ pub(crate) struct Ran {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self { dir: tempfile::tempdir().unwrap(), temporary: tempfile::tempdir().unwrap() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -60,6 +62,7 @@ impl Place {
     pub(crate) fn bare(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_pinstate"));
         command.env_clear().env("HOME", self.dir.path()).current_dir(self.dir.path());
+        command.env("TMPDIR", self.temporary.path());
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

@@ -1,10 +1,10 @@
-//! What runs that were killed have left.
+//! What runs that were killed have left, in the store and on the machine.
 
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use pinstate_conformance::leftovers;
+use pinstate_conformance::{leftovers, strays};
 use pinstate_core::{Operation, Store};
 use serde_json::json;
 
@@ -18,7 +18,8 @@ use crate::session::{Access, Choice, Session};
 /// Remove what runs of the suite that were killed have left in the store.
 ///
 /// Only namespaces that a run has marked as its own are removed. In a store that others can
-/// have open they must also be so old that no run still works in them.
+/// have open they must also be so old that no run still works in them. Folders and mounts of
+/// runs in the folder for temporary files go as well, once the process that made them is dead.
 #[derive(Debug, Args)]
 pub(crate) struct GcArgs {
     /// Least age of what is removed, where others can have the store open
@@ -71,6 +72,18 @@ async fn sweep(
         std::fs::remove_dir_all(&path).map_err(failed)?;
         removed += 1;
         let shown = path.display().to_string();
+        lines.result(format_args!("removed {shown}"), &json!({ "removed": shown }))?;
+    }
+    let elsewhere = strays().map_err(|error| {
+        let message = "cannot look for folders and mounts of killed runs";
+        Failure::file(Operation::Open, message.to_owned(), error)
+    })?;
+    for stray in elsewhere {
+        let shown = stray.path().display().to_string();
+        stray.remove().map_err(|error| {
+            Failure::file(Operation::DropNamespace, format!("cannot remove {shown}"), error)
+        })?;
+        removed += 1;
         lines.result(format_args!("removed {shown}"), &json!({ "removed": shown }))?;
     }
     lines.finish()?;
