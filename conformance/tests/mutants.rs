@@ -390,7 +390,8 @@ fn a_history_that_fails_is_drawn_saved_and_judged_the_same_again() {
         })
         .collect();
     fits.sort_unstable();
-    assert!(fits.iter().copied().eq(1..=fits.len()) && !fits.is_empty(), "{drawn:#?}");
+    // None may fit, where the first answer of all is wrong.
+    assert!(fits.iter().copied().eq(1..=fits.len()) && drawn.bars.len() > 1, "{drawn:#?}");
 
     let folder = tempfile::tempdir().unwrap();
     report.write(folder.path()).unwrap();
