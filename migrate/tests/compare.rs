@@ -226,8 +226,13 @@ async fn a_list_that_is_whole_is_not_called_cut() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_row_that_is_twice_on_one_side_is_a_difference() {
     let row = |value: u8| (b"key".to_vec(), vec![value]);
-    for twice in [vec![row(1), row(1)], vec![row(1), row(2)], vec![row(2), row(1)]] {
-        let left = Listed { repeats: true, ..Listed::new(twice) };
+    for several in [
+        vec![row(1), row(1)],
+        vec![row(1), row(1), row(1)],
+        vec![row(1), row(2)],
+        vec![row(2), row(1)],
+    ] {
+        let left = Listed { repeats: true, ..Listed::new(several) };
         let comparison = run(left, Listed::new(vec![row(1)]), &raw(Level::List)).await.unwrap();
         assert_eq!(listed(&comparison), [(b"key".to_vec(), What::Different)]);
     }
