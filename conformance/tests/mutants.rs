@@ -376,7 +376,14 @@ fn a_sequence_that_fails_is_shrunk_and_shown_everywhere() {
 
 #[test]
 fn a_history_that_fails_is_drawn_saved_and_judged_the_same_again() {
-    let report = report(Bug::ReadsAreCached, &["X1"], Keep::Failing);
+    let some_fit = |report: &Report| {
+        let drawn = case_of(report, "hot_keys").timeline.as_ref().expect("a timeline");
+        drawn.bars.iter().any(|bar| matches!(bar.part, Part::Fits(_)))
+    };
+    // The clients race: now and then the first answer of all is the wrong one, and nothing
+    // fits. That is no picture of an order, so there is another try.
+    let mut reports = (0..10).map(|_| report(Bug::ReadsAreCached, &["X1"], Keep::Failing));
+    let report = reports.find(some_fit).expect("a history of which a part fits");
     let case = case_of(&report, "hot_keys");
     let drawn = case.timeline.as_ref().expect("a timeline");
     let culprits = drawn.bars.iter().filter(|bar| bar.part == Part::Culprit).count();
@@ -390,8 +397,7 @@ fn a_history_that_fails_is_drawn_saved_and_judged_the_same_again() {
         })
         .collect();
     fits.sort_unstable();
-    // None may fit, where the first answer of all is wrong.
-    assert!(fits.iter().copied().eq(1..=fits.len()) && drawn.bars.len() > 1, "{drawn:#?}");
+    assert!(fits.iter().copied().eq(1..=fits.len()) && !fits.is_empty(), "{drawn:#?}");
 
     let folder = tempfile::tempdir().unwrap();
     report.write(folder.path()).unwrap();

@@ -41,31 +41,17 @@ impl Job {
         }
         let unfinished = JobFolder::unfinished(jobs, &from, &to)?;
         let continued = unfinished.is_some();
-        let (folder, lock, ledger, standing) = match unfinished {
+        let taken = match unfinished {
             Some((folder, _)) => {
-                let lock = folder.lock().await?;
-                let (ledger, standing) = Ledger::open(&folder.ledger())?;
-                check_same(&folder, &standing.header, &*source, settings)?;
-                (folder, lock, ledger, standing)
+                let taken = Taken::of(folder).await?;
+                check_same(&taken.folder, &taken.standing.header, &*source, settings)?;
+                target.claim(&taken.standing.header.job.to_string()).await?;
+                taken
             }
             None => Self::begin(jobs, &*source, &target, settings, &tuning).await?,
         };
-        let job = standing.header.job.to_string();
-        target.claim(&job).await?;
         let expected = source.estimate().await?;
-        let looker = Onlooker::new(&folder, &standing, expected, &tuning.stop)?;
-        Ok(Self {
-            folder,
-            _lock: lock,
-            ledger: Arc::new(Mutex::new(ledger)),
-            standing,
-            source,
-            target,
-            tuning,
-            watch: Arc::new(Unwatched),
-            looker,
-            continued,
-        })
+        taken.job(source, target, tuning, expected, continued)
     }
 
     /// Opens the job in a folder, whether it is over or not, to do something about it.
@@ -79,31 +65,18 @@ impl Job {
         target: Target,
         tuning: Tuning,
     ) -> Result<Self> {
-        let lock = folder.lock().await?;
-        let (ledger, standing) = Ledger::open(&folder.ledger())?;
-        let header = &standing.header;
+        let taken = Taken::of(folder).await?;
+        let header = &taken.standing.header;
         if !header.source.is_about(&source.identity()) || !header.target.is(&target.identity()) {
             let message = format!(
                 "the job in {} is from {} to {}",
-                folder.path().display(),
+                taken.folder.path().display(),
                 header.source.name,
                 header.target.name
             );
             return Err(Error::new(ErrorKind::InvalidInput, Operation::Migrate, message));
         }
-        let looker = Onlooker::new(&folder, &standing, None, &tuning.stop)?;
-        Ok(Self {
-            folder,
-            _lock: lock,
-            ledger: Arc::new(Mutex::new(ledger)),
-            standing,
-            source,
-            target,
-            tuning,
-            watch: Arc::new(Unwatched),
-            looker,
-            continued: true,
-        })
+        taken.job(source, target, tuning, None, true)
     }
 
     async fn begin(
@@ -112,7 +85,7 @@ impl Job {
         target: &Target,
         settings: &Settings,
         tuning: &Tuning,
-    ) -> Result<(JobFolder, Lock, Ledger, Standing)> {
+    ) -> Result<Taken> {
         target.check(settings.mode)?;
         if settings.mode == Mode::FailIfNotEmpty && !target.is_empty().await? {
             let message = "the target has records already: choose what happens to them (merge, \
@@ -139,8 +112,51 @@ impl Job {
         let folder = JobFolder::create(jobs, job)?;
         let lock = folder.lock().await?;
         drop(Ledger::create(&folder.ledger(), &header)?);
+        Taken::locked(folder, lock)
+    }
+}
+
+/// A job's folder that this process has, with what stands in it.
+struct Taken {
+    folder: JobFolder,
+    lock: Lock,
+    ledger: Ledger,
+    standing: Standing,
+}
+
+impl Taken {
+    async fn of(folder: JobFolder) -> Result<Self> {
+        let lock = folder.lock().await?;
+        Self::locked(folder, lock)
+    }
+
+    fn locked(folder: JobFolder, lock: Lock) -> Result<Self> {
         let (ledger, standing) = Ledger::open(&folder.ledger())?;
-        Ok((folder, lock, ledger, standing))
+        Ok(Self { folder, lock, ledger, standing })
+    }
+
+    fn job(
+        self,
+        source: Arc<dyn Source>,
+        target: Target,
+        tuning: Tuning,
+        expected: Option<u64>,
+        continued: bool,
+    ) -> Result<Job> {
+        let Self { folder, lock, ledger, standing } = self;
+        let looker = Onlooker::new(&folder, &standing, expected, &tuning.stop)?;
+        Ok(Job {
+            folder,
+            _lock: lock,
+            ledger: Arc::new(Mutex::new(ledger)),
+            standing,
+            source,
+            target,
+            tuning,
+            watch: Arc::new(Unwatched),
+            looker,
+            continued,
+        })
     }
 }
 
