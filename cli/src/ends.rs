@@ -1,4 +1,4 @@
-//! One end of a comparison or a migration, opened: a store or a file.
+//! One end of a comparison or a migration, opened: a store, a file or a peer.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use pinstate_core::format::manifest::Format;
 use pinstate_core::format::{Decoder, Leniency};
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{Namespace, NamespaceName, Result};
-use pinstate_migrate::{OpenFile, PinFile, Pinset, StoredPins};
+use pinstate_migrate::{OpenFile, Peer, PinFile, Pinset, StoredPins};
 use tokio::io::AsyncRead;
 
 use crate::args::Global;
@@ -20,7 +20,7 @@ use crate::output::Output;
 use crate::redact;
 use crate::session::{Access, Choice, Session};
 
-/// A store or a file that was named, opened.
+/// A store, a file or a peer that was named, opened.
 pub(crate) struct End {
     /// What it is called in reports.
     pub(crate) name: String,
@@ -33,6 +33,8 @@ pub(crate) enum What {
     Store(Arc<Session>, NamespaceName),
     /// A file: where it is, what changes when it is written to, and how it is read.
     File { path: String, stamp: String, file: Arc<dyn OpenFile> },
+    /// A peer of ipfs-cluster, which is asked for its pins each time that it is read.
+    Peer(Arc<Peer>),
 }
 
 /// What the command line says about every end.
@@ -51,6 +53,11 @@ impl Ends<'_> {
         namespace: &NamespaceName,
         access: Access,
     ) -> Outcome<End> {
+        if Peer::looks_like(what) {
+            let peer = Peer::new(what)?;
+            let name = peer.location().to_owned();
+            return Ok(End { name, what: What::Peer(Arc::new(peer)) });
+        }
         let mut choice = Choice::new(self.global)?;
         let path = Path::new(what);
         let is_store = StoreUri::looks_like(what) || choice.config.stores.contains_key(what);
@@ -62,7 +69,10 @@ impl Ends<'_> {
                 "'{}' is neither a file nor a store of the configuration",
                 redact::store(what)
             ))
-            .with_hint("name a store as sled:PATH, or by its name in the configuration"));
+            .with_hint(
+                "name a store as sled:PATH, or by its name in the configuration, and a peer of \
+                 ipfs-cluster as http://HOST",
+            ));
         }
         choice.named = Some(what.to_owned());
         let session = Session::open_choice(choice, self.global, self.out, access).await?;
@@ -100,6 +110,10 @@ impl End {
             What::File { file, .. } => {
                 (Arc::new(PinFile::shared(self.name.clone(), Arc::clone(file))), None)
             }
+            What::Peer(peer) => {
+                let peer: Arc<dyn OpenFile> = Arc::clone(peer) as Arc<dyn OpenFile>;
+                (Arc::new(PinFile::shared(self.name.clone(), peer)), None)
+            }
         })
     }
 
@@ -107,7 +121,7 @@ impl End {
     pub(crate) fn session(&self) -> Option<&Arc<Session>> {
         match &self.what {
             What::Store(session, _) => Some(session),
-            What::File { .. } => None,
+            What::File { .. } | What::Peer(_) => None,
         }
     }
 
@@ -118,7 +132,7 @@ impl End {
                 Ok(session) => session.close(result).await,
                 Err(_) => result,
             },
-            What::File { .. } => result,
+            What::File { .. } | What::Peer(_) => result,
         }
     }
 }

@@ -59,7 +59,11 @@ impl Failure {
 
     /// A failure to read or write a file.
     pub(crate) fn file(operation: Operation, message: impl fmt::Display, error: io::Error) -> Self {
-        Error::new(ErrorKind::Io, operation, message.to_string()).with_source(error).into()
+        // Some readers know better what it is.
+        let error = error.downcast::<Error>().unwrap_or_else(|error| {
+            Error::new(ErrorKind::Io, operation, message.to_string()).with_source(error)
+        });
+        error.into()
     }
 
     /// A failure to write the output of a command.

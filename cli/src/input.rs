@@ -10,6 +10,7 @@ use pinstate_core::format::manifest::{FileHasher, Format, Manifest};
 use pinstate_core::format::raft::{RaftError, RaftSnapshot};
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{Error, ErrorKind, Operation};
+use pinstate_migrate::{OpenFile, Peer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use crate::exit::{Failure, Outcome};
@@ -74,6 +75,9 @@ impl Input {
             return Self::stream("stdin".into(), Box::new(tokio::io::stdin()), format, stop).await;
         };
         let name = path.display().to_string();
+        if Peer::looks_like(&name) {
+            return Self::peer(&name, format, stop).await;
+        }
         let about = std::fs::metadata(path).map_err(|error| cannot("read", &name, error))?;
         if about.is_dir() || format == ReadFormat::Raft {
             return Self::raft(path, name, format, leniency, out).await;
@@ -104,6 +108,16 @@ impl Input {
             input.compare(manifest, out).await?;
         }
         Ok(input)
+    }
+
+    /// A peer of ipfs-cluster, read as a stream.
+    async fn peer(address: &str, format: ReadFormat, stop: &StopFlag) -> Outcome<Self> {
+        if !matches!(format.named(), None | Some(Format::Ndjson)) {
+            return Err(Failure::usage("a peer gives its pins as JSON: leave --format out"));
+        }
+        let peer = Peer::new(address)?;
+        let (reader, _) = peer.open()?;
+        Self::stream(peer.location().to_owned(), reader, ReadFormat::Ndjson, stop).await
     }
 
     async fn stream(
@@ -268,7 +282,7 @@ impl Input {
                 dir.display(),
                 KEPT_FREE_BYTES >> 20
             );
-            Failure::from(Error::new(ErrorKind::Full, Operation::Import, message))
+            Failure::from(Error::new(ErrorKind::Full, Operation::ReadPins, message))
                 .with_hint("name another folder with --spool DIR; nothing was changed")
         };
         let mut from = self.reader()?;
@@ -368,11 +382,11 @@ fn detect(begin: &[u8], name: &str) -> Outcome<Format> {
 }
 
 fn cannot(action: &str, name: &str, error: io::Error) -> Failure {
-    Failure::file(Operation::Import, format_args!("cannot {action} {name}"), error)
+    Failure::file(Operation::ReadPins, format_args!("cannot {action} {name}"), error)
 }
 
 fn refused(message: String) -> Failure {
-    Error::new(ErrorKind::InvalidInput, Operation::Import, message).into()
+    Error::new(ErrorKind::InvalidInput, Operation::ReadPins, message).into()
 }
 
 fn refused_raft(error: RaftError) -> Failure {
@@ -380,11 +394,11 @@ fn refused_raft(error: RaftError) -> Failure {
         RaftError::Io { .. } => ErrorKind::Io,
         _ => ErrorKind::InvalidInput,
     };
-    Error::new(kind, Operation::Import, error.to_string()).into()
+    Error::new(kind, Operation::ReadPins, error.to_string()).into()
 }
 
 fn died(error: tokio::task::JoinError) -> Failure {
-    Error::new(ErrorKind::Internal, Operation::Import, "a thread died").with_source(error).into()
+    Error::new(ErrorKind::Internal, Operation::ReadPins, "a thread died").with_source(error).into()
 }
 
 fn stopped() -> Failure {

@@ -321,5 +321,30 @@ fn no_command_tells_a_password_of_a_uri_however_it_is_written() {
             watch.run(&args, &[("PINSTATE_OUTPUT", form)]);
         }
     }
+    // A peer of ipfs-cluster is named by an address of its own.
+    let store = watch.place.sled_named("target");
+    for peer in [
+        format!("http://user:{MARKER}@127.0.0.1:1"),
+        format!("https://user:{MARKER}@127.0.0.1:1/path?timeout=1"),
+        format!("http://user:{MARKER}@127.0.0.1:port"),
+        format!("http://user:{MARKER}"),
+        format!("http://user:{MARKER}?x@127.0.0.1:1"),
+        format!("http://user:a/{MARKER}@127.0.0.1:1"),
+        format!("http://user@127.0.0.1:1?password={MARKER}"),
+        format!("http://user:{MARKER}@127.0.0.1:1?password_file={MARKER}").replacen(MARKER, "x", 1),
+        format!("http://user:{MARKER}@127.0.0.1:1?unheard_of=1"),
+    ] {
+        for args in [
+            &["verify", &peer, &store][..],
+            &["diff", &store, &peer],
+            &["migrate", "plan", "--from", &peer, "--to", &store],
+            &["migrate", "run", "--from", &peer, "--to", &store, "--yes"],
+            &["--store", &store, "import", &peer],
+            &["--store", &peer, "count"],
+        ] {
+            let (code, said) = watch.run(args, &[]);
+            assert!(matches!(code, Some(1 | 2)), "{args:?}: {code:?} {said}");
+        }
+    }
     watch.finish();
 }

@@ -4,7 +4,7 @@
 //! [`compare`] reads each side once and says exactly which pins are missing, extra or
 //! different, in memory that does not grow with the pinsets. It knows stores by the contract
 //! of `pinstate-core` alone, so any two that conform can be compared; a file in one of
-//! IPFS-Cluster's formats is a [`Pinset`] like them.
+//! IPFS-Cluster's formats is a [`Pinset`] like them, and so is a running [`Peer`].
 //!
 //! [`repair`] then makes the second like the first, key by key.
 //!
@@ -22,6 +22,7 @@ mod frames;
 pub mod job;
 pub mod mirror;
 mod pass;
+mod peer;
 mod pinset;
 mod repair;
 mod row;
@@ -30,5 +31,6 @@ mod tally;
 
 pub use compare::{CompareOptions, Comparison, Level, Totals, compare};
 pub use difference::{Difference, FieldDifference, What};
+pub use peer::Peer;
 pub use pinset::{Found, OpenFile, PinFile, Pinset, Row, Rows, Side, StoredPins};
 pub use repair::{Backup, Repaired, repair};

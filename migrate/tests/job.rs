@@ -581,6 +581,10 @@ impl Source for Odd {
         self.inner.capabilities()
     }
 
+    async fn keep(&self, folder: &Path) -> Result<()> {
+        self.inner.keep(folder).await
+    }
+
     async fn estimate(&self) -> Result<Option<u64>> {
         self.inner.estimate().await
     }

@@ -20,6 +20,8 @@
 //! A test says [`for_tests::cluster`] instead: it fails where no cluster can be had, and
 //! reports a skip where the user wants none.
 //!
+//! [`IpfsClusterPeer`] is a real peer of ipfs-cluster, for what moves pins out of one.
+//!
 //! The rooms: `cluster` is the guard, `stored` are clusters that stay; `source` picks one of
 //! `external`, `docker` and `cassandra`, which are `fleet`s; `keeper` cleans up after this
 //! process, `range` keeps clusters apart, `ready` waits for them; `certs` and `tls` make and
@@ -41,6 +43,7 @@ mod keeper;
 mod options;
 mod partition;
 mod paths;
+mod peer;
 mod process;
 mod range;
 mod ready;
@@ -56,4 +59,5 @@ pub use error::{Error, Result};
 pub use fleet::{Node, NodeState};
 pub use options::{Options, Tls};
 pub use partition::Link;
+pub use peer::IpfsClusterPeer;
 pub use topology::{MAX_NODES, Topology};

@@ -23,13 +23,14 @@ use crate::session::{Access, Choice, Session};
 use crate::signal;
 use crate::staging::Staging;
 
-/// Store the pins of a file, a raft folder or stdin
+/// Store the pins of a file, a raft folder, stdin or a running peer
 ///
 /// A FILE.manifest beside the file is compared before anything is stored. An entry that
 /// cannot be stored ends the import, unless --rejects names a file for such entries.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// File, or folder of a raft snapshot; nothing or - for stdin
+    /// File, folder of a raft snapshot, or address of a peer's REST API: http://HOST[:PORT];
+    /// nothing or - for stdin
     file: Option<PathBuf>,
     /// What it is
     #[arg(long, value_enum, default_value_t)]

@@ -37,6 +37,29 @@ impl JobFolder {
         Ok(Self(path))
     }
 
+    /// Removes it: it is no job yet, or none any more.
+    pub(super) fn discard(&self) {
+        let ledger = self.ledger();
+        if !ledger.exists() || fs::remove_file(&ledger).is_ok() {
+            // What stays is no job without its ledger.
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    /// Removes the folders among `jobs` that a process has begun to fill and died before they
+    /// were jobs: a stream may have been put there.
+    pub(super) fn sweep(jobs: &Path) {
+        let Ok(entries) = fs::read_dir(jobs) else { return };
+        for entry in entries.flatten() {
+            let folder = Self(entry.path());
+            let named = entry.file_name().to_str().is_some_and(|n| Uuid::try_parse(n).is_ok());
+            let begun = named && !folder.ledger().exists() && folder.0.join("lock").exists();
+            if begun && folder.is_worked_on().is_ok_and(|worked_on| !worked_on) {
+                folder.discard();
+            }
+        }
+    }
+
     /// The jobs among `jobs`, or the one whose folder that is.
     ///
     /// # Errors

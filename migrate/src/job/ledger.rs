@@ -276,9 +276,10 @@ impl Standing {
     }
 
     fn take(standing: &mut Option<Self>, event: Event) {
-        let Some(this) = standing else {
-            if let Event::Header(header) = event {
-                *standing = Some(Self {
+        match (standing, event) {
+            (Some(this), event) => this.apply(event),
+            (none, Event::Header(header)) => {
+                *none = Some(Self {
                     header: *header,
                     parts: BTreeMap::new(),
                     phase: Phase::default(),
@@ -288,25 +289,29 @@ impl Standing {
                     notes: Vec::new(),
                 });
             }
-            return;
-        };
+            _ => {}
+        }
+    }
+
+    /// Takes over what the ledger has been told.
+    pub(crate) fn apply(&mut self, event: Event) {
         match event {
             Event::Header(_) => {}
             Event::Checkpoint(mut checkpoint) => {
                 // They stay in the file: there may be many.
                 checkpoint.letters.clear();
-                this.parts.insert(checkpoint.part, checkpoint);
+                self.parts.insert(checkpoint.part, checkpoint);
             }
-            Event::Phase(phase) => this.phase = phase,
-            Event::RunBegan(run) => this.runs.push(run),
+            Event::Phase(phase) => self.phase = phase,
+            Event::RunBegan(run) => self.runs.push(run),
             Event::RunEnded(ended) => {
-                if let Some(run) = this.runs.last_mut() {
+                if let Some(run) = self.runs.last_mut() {
                     run.ended = Some(ended);
                 }
             }
-            Event::Verified(verified) => this.verified = Some(verified),
-            Event::Brought(_) => this.brought += 1,
-            Event::Note(note) => this.notes.push(note),
+            Event::Verified(verified) => self.verified = Some(verified),
+            Event::Brought(_) => self.brought += 1,
+            Event::Note(note) => self.notes.push(note),
         }
     }
 }

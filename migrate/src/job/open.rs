@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use pinstate_core::{Clock, ClockOptions, Error, ErrorKind, Operation, Result};
+use pinstate_core::{Clock, ClockOptions, Error, ErrorKind, Operation, Outcome, Result};
 use uuid::Uuid;
 
 use super::aside::Onlooker;
@@ -46,6 +46,7 @@ impl Job {
                 let taken = Taken::of(folder).await?;
                 check_same(&taken.folder, &taken.standing.header, &*source, settings)?;
                 target.claim(&taken.standing.header.job.to_string()).await?;
+                source.keep(taken.folder.path()).await?;
                 taken
             }
             None => Self::begin(jobs, &*source, &target, settings, &tuning).await?,
@@ -76,6 +77,10 @@ impl Job {
             );
             return Err(Error::new(ErrorKind::InvalidInput, Operation::Migrate, message));
         }
+        // One that is over reads what is there now.
+        if !taken.standing.phase.is_over() {
+            source.keep(taken.folder.path()).await?;
+        }
         taken.job(source, target, tuning, None, true)
     }
 
@@ -93,6 +98,37 @@ impl Job {
             return Err(Error::new(ErrorKind::Conflict, Operation::Migrate, message));
         }
         let job = Uuid::new_v4();
+        JobFolder::sweep(jobs);
+        let folder = JobFolder::create(jobs, job)?;
+        let lock = folder.lock().await?;
+        let begun = tokio::select! {
+            begun = Self::fill(&folder, job, source, target, settings, tuning) => begun,
+            () = tuning.stop.stopped() => {
+                let message = "stopped before anything was copied";
+                Err(Error::new(ErrorKind::Cancelled, Operation::Migrate, message)
+                    .with_outcome(Outcome::NotApplied))
+            }
+        };
+        if let Err(error) = begun {
+            // Where the target may be claimed the job must stay, so that it can go on.
+            if error.outcome() == Outcome::NotApplied || !folder.ledger().exists() {
+                folder.discard();
+            }
+            return Err(error);
+        }
+        Taken::locked(folder, lock)
+    }
+
+    /// Puts into a new job's folder what makes it one, and claims its target.
+    async fn fill(
+        folder: &JobFolder,
+        job: Uuid,
+        source: &dyn Source,
+        target: &Target,
+        settings: &Settings,
+        tuning: &Tuning,
+    ) -> Result<()> {
+        source.keep(folder.path()).await?;
         let clock = Clock::open(Arc::clone(&target.store), ClockOptions::new()).await?;
         let staging = match settings.mode {
             Mode::Replace => Some(target.staging().await?.to_string()),
@@ -108,11 +144,9 @@ impl Job {
             staging,
             parts: source.parts(tuning.workers.max(1) * PARTS).await?,
         };
-        target.claim(&job.to_string()).await?;
-        let folder = JobFolder::create(jobs, job)?;
-        let lock = folder.lock().await?;
+        // Before the claim: what holds one can be found, and go on or be given up.
         drop(Ledger::create(&folder.ledger(), &header)?);
-        Taken::locked(folder, lock)
+        target.claim(&job.to_string()).await
     }
 }
 

@@ -21,7 +21,7 @@ use super::ledger::{
 use super::letters::bytes_of;
 use super::orders::Orders;
 use super::settings::{Mode, Tuning};
-use super::source::Source;
+use super::source::{KEPT, Source};
 use super::target::Target;
 use super::verify::{Copied, Verifying};
 use super::watch::{Step, Watch};
@@ -155,8 +155,9 @@ impl Job {
                     let namespace = self.target.prepare(staging.as_ref()).await?;
                     self.watch.at(Step::Prepared);
                     let copier = self.copier(namespace).await?;
-                    copier.run(self.unfinished()).await?;
+                    let copied = copier.run(self.unfinished()).await;
                     self.standing = self.peek()?;
+                    copied?;
                     self.check_complete()?;
                     let newest = self.standing.parts.values().map(|part| part.newest).max();
                     self.raise_clock(newest.unwrap_or(i64::MIN)).await?;
@@ -329,6 +330,10 @@ impl Job {
     async fn end(&mut self, phase: Phase) -> Result<()> {
         self.target.release(&self.standing.header.job.to_string()).await?;
         self.enter(phase).await?;
+        // Where both differ it shows what was copied.
+        if phase != Phase::Different {
+            self.folder.remove(KEPT)?;
+        }
         self.watch.at(Step::Over);
         Ok(())
     }
@@ -337,10 +342,10 @@ impl Job {
         self.remember(vec![Event::Phase(phase)]).await
     }
 
-    /// Remembers these, and takes over what workers have remembered in the meantime.
+    /// Remembers these. What workers remember is taken over once they are done.
     pub(super) async fn remember(&mut self, events: Vec<Event>) -> Result<()> {
-        remember(&self.ledger, events).await?;
-        self.standing = self.peek()?;
+        remember(&self.ledger, events.clone()).await?;
+        events.into_iter().for_each(|event| self.standing.apply(event));
         Ok(())
     }
 

@@ -2,8 +2,10 @@
 
 mod file;
 mod store;
+mod stream;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +15,8 @@ use serde::{Deserialize, Serialize};
 
 pub use self::file::FileSource;
 pub use self::store::StoreSource;
+pub(super) use self::stream::KEPT;
+pub use self::stream::StreamSource;
 use crate::pinset::Pinset;
 
 /// What [`Identity::kind`] says of a store.
@@ -23,9 +27,9 @@ pub(super) const STORE: &str = "store";
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Identity {
-    /// `store` or `file`.
+    /// `store`, `file` or `stream`.
     pub kind: String,
-    /// The UUID of a store, the path of a file.
+    /// The UUID of a store, the path of a file, the address of a stream.
     pub id: String,
     /// The namespace of a store; of a file what changes when it is written to.
     pub part: String,
@@ -58,6 +62,13 @@ pub trait Source: Send + Sync + fmt::Debug {
 
     /// What the store can do; `None` where it is none.
     fn capabilities(&self) -> Option<&Capabilities>;
+
+    /// Puts into a job's folder what must stay as it is while the job lives, unless it is
+    /// there: done before the job reads anything, and each time that it goes on.
+    ///
+    /// # Errors
+    /// What keeps it from being put there whole.
+    async fn keep(&self, folder: &Path) -> Result<()>;
 
     /// About how many records it has, where that can be told without reading them.
     ///

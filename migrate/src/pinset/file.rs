@@ -128,7 +128,7 @@ fn row(entry: Entry, name: &str) -> Result<Row> {
         Err(fault) => {
             let error = Error::new(
                 ErrorKind::InvalidInput,
-                Operation::Import,
+                Operation::ReadPins,
                 format!("an entry of {name} is no pin: {fault}"),
             )
             .with_context("entry", entry.at.ordinal)

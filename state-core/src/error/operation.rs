@@ -80,6 +80,8 @@ operations! {
     Export = "export",
     /// Reading a pinset in.
     Import = "import",
+    /// Reading the pins of a file or of a stream.
+    ReadPins = "read_pins",
     /// Comparing two pinsets.
     Compare = "compare",
     /// Moving a pinset from one place to another.

@@ -102,7 +102,7 @@ fn decode(
         if buffer.len() > MAX_ENTRY_BYTES {
             let error = Error::new(
                 ErrorKind::TooLarge,
-                Operation::Import,
+                Operation::ReadPins,
                 "an entry of the input is too long to be a pin",
             )
             .with_context("begins at byte", total)
@@ -113,10 +113,7 @@ fn decode(
         match chunks.blocking_recv() {
             Some(Ok(chunk)) => buffer.extend_from_slice(&chunk),
             Some(Err(error)) => {
-                let error =
-                    Error::new(ErrorKind::Io, Operation::Import, "the input cannot be read")
-                        .with_context("after bytes", total + buffer.len() as u64)
-                        .with_source(error);
+                let error = unread(error).with_context("after bytes", total + buffer.len() as u64);
                 let _ = groups.blocking_send(Err(error));
                 return;
             }
@@ -142,4 +139,12 @@ fn send(groups: &mpsc::Sender<Result<Group>>, entries: Vec<Entry>, bytes: u64) -
         return !groups.is_closed();
     }
     groups.blocking_send(Ok(Group { entries, bytes, last: false })).is_ok()
+}
+
+/// Why an input could not be read: a reader that knows the contract's errors says it itself.
+fn unread(error: std::io::Error) -> Error {
+    error.downcast::<Error>().unwrap_or_else(|error| {
+        Error::new(ErrorKind::Io, Operation::ReadPins, "the input cannot be read")
+            .with_source(error)
+    })
 }

@@ -69,7 +69,7 @@ impl Entries {
             Some(Err(error)) => Err(error),
             None => Err(Error::new(
                 ErrorKind::Internal,
-                Operation::Import,
+                Operation::ReadPins,
                 "the reading of the input stopped before its end",
             )),
         }

@@ -34,8 +34,9 @@ impl Place {
 /// From where to where.
 #[derive(Debug, Args)]
 pub(crate) struct Route {
-    /// What is moved: a store, by URI or name, or a file as 'export' writes one
-    #[arg(long, value_name = "STORE|FILE")]
+    /// What is moved: a store, by URI or name, a file as 'export' writes one, or a running
+    /// peer of ipfs-cluster, by its REST API: http://[USER@]HOST[:PORT][?password_file=FILE]
+    #[arg(long, value_name = "STORE|FILE|PEER")]
     from: String,
     /// Where it is moved to: a store, by URI or name
     #[arg(long, value_name = "STORE")]

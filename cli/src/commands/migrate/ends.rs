@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{ErrorKind, NamespaceName};
-use pinstate_migrate::job::{FileSource, Source, StoreSource, Target};
+use pinstate_migrate::OpenFile;
+use pinstate_migrate::job::{FileSource, Source, StoreSource, StreamSource, Target};
 
 use crate::args::Global;
 use crate::ends::{End, Ends, What};
@@ -58,7 +59,7 @@ impl Opened {
         };
         let target = match target {
             Ok(target) if target.session().is_none() => {
-                let failure = Failure::usage(format!("{} is a file", target.name))
+                let failure = Failure::usage(format!("{} is no store", target.name))
                     .with_hint("'pinstate export' writes files");
                 return source.close(Err(failure)).await;
             }
@@ -86,6 +87,10 @@ impl Opened {
                 stamp.clone(),
                 Arc::clone(file),
             )),
+            What::Peer(peer) => {
+                let stream: Arc<dyn OpenFile> = Arc::clone(peer) as Arc<dyn OpenFile>;
+                Arc::new(StreamSource::new(self.source.name.clone(), peer.location(), stream))
+            }
         })
     }
 

@@ -105,7 +105,7 @@ pub(crate) struct ThrottleArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AbortArgs {
     /// The source of the job
-    #[arg(long, value_name = "STORE|FILE", requires = "to")]
+    #[arg(long, value_name = "STORE|FILE|PEER", requires = "to")]
     from: Option<String>,
     /// The target of the job
     #[arg(long, value_name = "STORE", requires = "from")]

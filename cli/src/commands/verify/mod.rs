@@ -34,7 +34,8 @@ const TICK: Duration = Duration::from_millis(200);
 /// What is compared, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Compared {
-    /// What should be: a store, by URI or name, or a file as 'export' writes one
+    /// What should be: a store, by URI or name, a file as 'export' writes one, or a running peer
+    /// of ipfs-cluster, by its REST API: http://[USER@]HOST[:PORT][?password_file=FILE]
     left: String,
     /// What is held against it
     right: String,

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -61,6 +62,10 @@ impl Source for FileSource {
 
     fn capabilities(&self) -> Option<&Capabilities> {
         None
+    }
+
+    async fn keep(&self, _folder: &Path) -> Result<()> {
+        Ok(())
     }
 
     async fn estimate(&self) -> Result<Option<u64>> {

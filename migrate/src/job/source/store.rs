@@ -1,5 +1,6 @@
 //! The records of a namespace.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -48,6 +49,10 @@ impl Source for StoreSource {
 
     fn capabilities(&self) -> Option<&Capabilities> {
         Some(self.namespace.capabilities())
+    }
+
+    async fn keep(&self, _folder: &Path) -> Result<()> {
+        Ok(())
     }
 
     async fn estimate(&self) -> Result<Option<u64>> {

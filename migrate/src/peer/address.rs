@@ -1,0 +1,216 @@
+//! Where a peer is, and who asks it.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use figment::value::Dict;
+use pinstate_core::config::{Secret, Settings, StoreUri, invalid};
+use pinstate_core::{Error, Result};
+use serde::Deserialize;
+
+/// The port of the REST API unless another is named.
+const PORT: u16 = 9094;
+
+/// Keys that may stand behind the question mark.
+const KEYS: [&str; 5] = ["username", "password", "password_file", "ca_file", "timeout"];
+
+/// Whether this text is meant as one.
+pub(super) fn is_one(text: &str) -> bool {
+    let scheme = text.split("://").next().filter(|scheme| scheme.len() < text.len());
+    scheme.is_some_and(|scheme| {
+        scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")
+    })
+}
+
+/// A peer's address and what goes with it.
+pub(super) struct Address {
+    /// Without a password.
+    pub(super) shown: String,
+    pub(super) encrypted: bool,
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// What stands before `/allocations`, without a slash at its end.
+    pub(super) path: String,
+    pub(super) settings: Asked,
+}
+
+/// What may be set.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Asked {
+    pub(super) username: Option<String>,
+    pub(super) password: Option<Secret>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) ca_file: Option<PathBuf>,
+    #[serde(deserialize_with = "seconds")]
+    pub(super) timeout: Duration,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            username: None,
+            password: None,
+            password_file: None,
+            ca_file: None,
+            timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+fn seconds<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    u32::deserialize(from).map(|seconds| Duration::from_secs(u64::from(seconds.max(1))))
+}
+
+impl FromStr for Address {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let uri: StoreUri = text.parse()?;
+        let wrong = |what: &str| {
+            // It is not quoted: what is wrong with it may be a password in it.
+            invalid(format!(
+                "this is no address of a peer: {what}; it is written \
+                 http[s]://[USER[:PASSWORD]@]HOST[:PORT]"
+            ))
+        };
+        if !is_one(text) {
+            return Err(wrong("it does not begin with http:// or https://"));
+        }
+        let rest = uri.rest().strip_prefix("//").unwrap_or_default();
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if path.contains('@') {
+            return Err(wrong("it has a '/' before its '@' (in a password it is written %2F)"));
+        }
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, authority),
+        };
+        if !StoreUri::is_hosts(host) || host.contains(',') {
+            return Err(wrong("it has a ':' that no port follows"));
+        }
+        let (host, port) = match host.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => {
+                (host, port.parse().map_err(|_| wrong("its port is none"))?)
+            }
+            _ => (host, PORT),
+        };
+        if host.is_empty() {
+            return Err(wrong("it has no host"));
+        }
+        let mut values = Dict::new();
+        if let Some(user) = user {
+            let (name, password) = match user.split_once(':') {
+                Some((name, password)) => (name, Some(password)),
+                None => (user, None),
+            };
+            values.insert("username".to_owned(), StoreUri::decoded(name)?.into());
+            if let Some(password) = password {
+                values.insert("password".to_owned(), StoreUri::decoded(password)?.into());
+            }
+        }
+        let settings = Settings::from_uri(&uri, values).extract::<Asked>(&KEYS)?;
+        let encrypted = uri.scheme() == "https";
+        settings.check(encrypted)?;
+        let path = path.trim_end_matches('/');
+        let path = if path.is_empty() { String::new() } else { format!("/{path}") };
+        let shown = format!("{}://{host}:{port}{path}", uri.scheme());
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        Ok(Self { shown, encrypted, host, port, path, settings })
+    }
+}
+
+impl Asked {
+    fn check(&self, encrypted: bool) -> Result<()> {
+        let refuse = |text: &'static str| Err(invalid(text));
+        if self.username.is_none() && (self.password.is_some() || self.password_file.is_some()) {
+            return refuse("there is a password for the peer without a user: http://USER@HOST");
+        }
+        if self.password.is_some() && self.password_file.is_some() {
+            return refuse("the peer's address has a password and 'password_file': keep one");
+        }
+        if self.username.is_some() && self.password.is_none() && self.password_file.is_none() {
+            return refuse(
+                "the peer's address has a user without a password: name a file that has it with \
+                 ?password_file=FILE",
+            );
+        }
+        if self.ca_file.is_some() && !encrypted {
+            return refuse("'ca_file' is for https:// alone");
+        }
+        Ok(())
+    }
+
+    /// The user and the password, if the peer is to be told who asks.
+    ///
+    /// # Errors
+    /// `Config` for a file that cannot be read.
+    pub(super) fn credentials(&self) -> Result<Option<(String, Secret)>> {
+        let Some(user) = self.username.clone() else { return Ok(None) };
+        let password = match (&self.password, &self.password_file) {
+            (Some(password), _) => password.clone(),
+            (None, Some(path)) => {
+                let text = std::fs::read_to_string(path).map_err(|error| {
+                    invalid(format!("'password_file' {} cannot be read", path.display()))
+                        .with_source(error)
+                })?;
+                Secret::new(text.trim_end_matches(['\r', '\n']))
+            }
+            (None, None) => return Ok(None),
+        };
+        Ok(Some((user, password)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(text: &str) -> Result<Address> {
+        text.parse()
+    }
+
+    #[test]
+    fn parts_are_told_apart() {
+        for (text, shown, host, port, path) in [
+            ("http://h", "http://h:9094", "h", 9094, ""),
+            ("https://h:1/", "https://h:1", "h", 1, ""),
+            ("HTTP://127.0.0.1:80/a/b/", "http://127.0.0.1:80/a/b", "127.0.0.1", 80, "/a/b"),
+            ("http://[::1]", "http://[::1]:9094", "::1", 9094, ""),
+            ("http://[::1]:5", "http://[::1]:5", "::1", 5, ""),
+            ("http://me:a%40b@h:2", "http://h:2", "h", 2, ""),
+        ] {
+            assert!(is_one(text), "{text}");
+            let found = of(text).unwrap();
+            let parts = (&*found.shown, &*found.host, found.port, &*found.path);
+            assert_eq!(parts, (shown, host, port, path), "{text}");
+        }
+        let known = of("http://me:a%40b@h?timeout=5").unwrap().settings;
+        assert_eq!(known.timeout, Duration::from_secs(5));
+        let (user, password) = known.credentials().unwrap().unwrap();
+        assert_eq!((&*user, password.expose()), ("me", "a@b"));
+        assert!(!is_one("httpd") && !is_one("sled:http://x") && !is_one("http:"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_and_no_password_is_quoted() {
+        for (text, reason) in [
+            ("http://", "no host"),
+            ("http://:9094", "no host"),
+            ("http://h:99999", "port"),
+            ("http://h1,h2", "port"),
+            ("http://me@h", "password_file"),
+            ("http://h?password_file=x", "USER"),
+            ("http://me:hunter2@h?password_file=x", "keep one"),
+            ("http://h?ca_file=x", "https"),
+            ("http://me:hunter2@h?tmeout=5", "timeout"),
+            ("http://me:hunter2/@h", "%2F"),
+            ("http://me:hunter2", "port"),
+        ] {
+            let Err(error) = of(text) else { panic!("{text} is taken") };
+            let told = format!("{error} {error:?}");
+            assert!(told.contains(reason) && !told.contains("hunter2"), "{text}: {told}");
+        }
+    }
+}
