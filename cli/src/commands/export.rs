@@ -9,8 +9,12 @@ use pinstate_core::digest::Kind;
 use pinstate_core::format::manifest::{Format, Manifest};
 use pinstate_core::format::raft::{RaftError, RaftSnapshotOptions, RaftSnapshotWriter};
 use pinstate_core::pin::{PeerId, Zone};
-use pinstate_core::transfer::{ExportEnd, ExportOptions, ExportReport, StopFlag, export};
-use pinstate_core::{CountOptions, Error, ErrorKind, Namespace, Operation};
+use pinstate_core::transfer::{
+    ExportEnd, ExportOptions, ExportReport, Records, StopFlag, export_records,
+};
+use pinstate_core::{
+    CheckedScan, CountOptions, Error, ErrorKind, Namespace, Operation, ScanOptions,
+};
 use serde_json::json;
 
 use crate::args::{Global, parsed};
@@ -63,7 +67,8 @@ pub(crate) async fn run_on(
     session.close(result).await
 }
 
-struct Job {
+/// What is written, and where.
+pub(crate) struct Job {
     format: Format,
     zone: Zone,
     zone_name: String,
@@ -72,7 +77,20 @@ struct Job {
     peers: Vec<String>,
 }
 
+/// An export that has come to its end.
+pub(crate) struct Written {
+    pub(crate) report: ExportReport,
+    /// Of a file and not of a stream.
+    pub(crate) digest: Option<String>,
+}
+
 impl Job {
+    /// A file of this format, in UTC.
+    pub(crate) fn to_file(format: Format, path: PathBuf) -> Self {
+        let zone_name = "UTC".to_owned();
+        Self { format, zone: Zone::Utc, zone_name, path: Some(path), peers: Vec::new() }
+    }
+
     fn new(args: ExportArgs) -> Outcome<Self> {
         let format = Format::from(args.format);
         let path = args.file.filter(|path| path != Path::new("-"));
@@ -91,6 +109,27 @@ impl Job {
     }
 
     async fn run(self, namespace: &dyn Namespace, stop: &StopFlag, out: Output) -> Outcome {
+        let total = match wanted() {
+            true => Total::Pins(namespace.count(CountOptions::estimate()).await?.value()),
+            false => Total::Unknown,
+        };
+        let mut records = CheckedScan::new(namespace.scan(ScanOptions::new()).await?);
+        match self.write(&mut records, total, &|_| Ok(()), stop, out).await? {
+            Some(written) => self.tell(&written, out),
+            None => Ok(Exit::Interrupted),
+        }
+    }
+
+    /// Writes these records. Nothing is put in its place where it was stopped, or what it came
+    /// to is not `enough`.
+    pub(crate) async fn write(
+        &self,
+        records: &mut dyn Records,
+        total: Total,
+        enough: &(dyn Fn(&ExportReport) -> Outcome<()> + Sync),
+        stop: &StopFlag,
+        out: Output,
+    ) -> Outcome<Option<Written>> {
         let target = Target::open(self.path.as_deref(), self.format, &self.peers)?;
         let has_manifest = target.has_manifest();
         // A snapshot keeps the stored bytes, JSON what they mean.
@@ -103,21 +142,21 @@ impl Job {
                 None => encoder,
             }
         };
-        let total = match wanted() {
-            true => Total::Pins(namespace.count(CountOptions::estimate()).await?.value()),
-            false => Total::Unknown,
-        };
         let mut progress = Progress::new(out, "export", total);
         let mut writer = Hashed::new(target, has_manifest);
         let options = ExportOptions::new().with_stop(stop.clone());
-        let report = export(namespace, encoder, &mut writer, options, &mut progress).await;
+        let report = export_records(records, encoder, &mut writer, options, &mut progress).await;
         progress.finish()?;
         let Hashed { to: target, hasher } = writer;
         match &report.end {
             ExportEnd::Complete => {}
             ExportEnd::Failed(error) => return Err(self.failed(error.clone())),
-            _ => return self.stopped(&report, out),
+            _ => {
+                self.stopped(&report, out);
+                return Ok(None);
+            }
         }
+        enough(&report)?;
         let mut digest_text = None;
         match (self.path.as_deref(), hasher, digest) {
             (Some(path), Some(hasher), Some(digest)) => {
@@ -131,10 +170,10 @@ impl Job {
             }
             _ => target.commit().map_err(Failure::stdout)?,
         }
-        self.tell(&report, digest_text, out)
+        Ok(Some(Written { report, digest: digest_text }))
     }
 
-    fn stopped(&self, report: &ExportReport, out: Output) -> Outcome {
+    fn stopped(&self, report: &ExportReport, out: Output) {
         match &self.path {
             Some(path) => out.note(format_args!(
                 "stopped after {} pins; {} was not written",
@@ -143,7 +182,6 @@ impl Job {
             )),
             None => out.note(format_args!("stopped after {} pins; more are missing", report.pins)),
         }
-        Ok(Exit::Interrupted)
     }
 
     /// The failure of an export; that nobody reads it any more is none.
@@ -160,7 +198,8 @@ impl Job {
     }
 
     /// Says what was done: on stdout, unless the export itself went there.
-    fn tell(&self, report: &ExportReport, digest: Option<String>, out: Output) -> Outcome {
+    fn tell(&self, written: &Written, out: Output) -> Outcome {
+        let Written { report, digest } = written;
         let exit = if report.skipped == 0 { Exit::Done } else { Exit::Rejected };
         if report.skipped > 0 {
             out.note(format_args!("{} records were left out, see above", report.skipped));

@@ -1,5 +1,6 @@
 //! Writing a namespace to a file or stream.
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -8,7 +9,7 @@ use super::{StopFlag, Watch};
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::format::{Encoder, Fault};
 use crate::namespace::Namespace;
-use crate::scan::{CheckedScan, Page, ScanOptions};
+use crate::scan::{CheckedScan, ScanItem, ScanOptions};
 
 /// Pages, and encoded blocks, that may wait at each encoder.
 const QUEUE: usize = 2;
@@ -126,6 +127,43 @@ pub async fn export<W>(
 where
     W: AsyncWrite + Unpin + Send + ?Sized,
 {
+    match namespace.scan(options.scan.clone()).await {
+        Ok(scan) => {
+            export_records(&mut CheckedScan::new(scan), encoder, writer, options, watch).await
+        }
+        Err(error) => ExportReport { pins: 0, bytes: 0, skipped: 0, end: ExportEnd::Failed(error) },
+    }
+}
+
+/// Where an export's records come from.
+#[async_trait]
+pub trait Records: Send {
+    /// The next of them, or `None` once certainly all were given.
+    ///
+    /// # Errors
+    /// What keeps them from being read: there is no other way to stop before the end.
+    async fn next(&mut self) -> Result<Option<Vec<ScanItem>>>;
+}
+
+#[async_trait]
+impl Records for CheckedScan {
+    async fn next(&mut self) -> Result<Option<Vec<ScanItem>>> {
+        Ok(self.next_page().await?.map(|page| page.items))
+    }
+}
+
+/// Writes these records, in their order; otherwise as [`export`].
+#[must_use = "a failure stands only in the report"]
+pub async fn export_records<W>(
+    records: &mut dyn Records,
+    encoder: impl Fn() -> Box<dyn Encoder>,
+    writer: &mut W,
+    options: ExportOptions,
+    watch: &mut dyn Watch,
+) -> ExportReport
+where
+    W: AsyncWrite + Unpin + Send + ?Sized,
+{
     let threads = match options.encoders {
         0 => std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4)),
         n => n,
@@ -134,7 +172,7 @@ where
     let mut pages_in = Vec::with_capacity(threads);
     let mut blocks = Vec::with_capacity(threads);
     for _ in 0..threads {
-        let (page_in, mut pages) = mpsc::channel::<Page>(QUEUE);
+        let (page_in, mut pages) = mpsc::channel::<Vec<ScanItem>>(QUEUE);
         let (block_in, block) = mpsc::channel::<Block>(QUEUE);
         let mut encoder = encoder();
         tokio::task::spawn_blocking(move || {
@@ -149,13 +187,12 @@ where
     }
     let stop = options.stop.clone();
     let scanning = async move {
-        let mut scan = CheckedScan::new(namespace.scan(options.scan).await?);
         let mut sent = 0_u64;
         for page_in in pages_in.iter().cycle() {
             if stop.is_set() {
                 return Ok((ExportEnd::Stopped, sent));
             }
-            let Some(page) = scan.next_page().await? else { break };
+            let Some(page) = records.next().await? else { break };
             sent += 1;
             if page_in.send(page).await.is_err() {
                 break;
@@ -178,9 +215,9 @@ where
     report
 }
 
-fn encode(encoder: &mut dyn Encoder, page: Page) -> Block {
+fn encode(encoder: &mut dyn Encoder, page: Vec<ScanItem>) -> Block {
     let mut block = Block { bytes: Vec::new(), pins: 0, skipped: Vec::new() };
-    for item in page.items {
+    for item in page {
         match item {
             Ok(record) => {
                 match encoder.encode(record.key.as_bytes(), &record.value, &mut block.bytes) {

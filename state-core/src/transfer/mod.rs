@@ -14,7 +14,9 @@ mod runs;
 mod source;
 mod stream;
 
-pub use export::{ExportEnd, ExportOptions, ExportReport, Skipped, export};
+pub use export::{
+    ExportEnd, ExportOptions, ExportReport, Records, Skipped, export, export_records,
+};
 pub use import::{ImportEnd, ImportOptions, ImportReport, check, import};
 pub use stream::Entries;
 

@@ -11,7 +11,7 @@ use pinstate_migrate::job::{MaxErrors, Mode, Orders, Rules, Settings, Tuning, Wi
 use super::ends::Wanted;
 use crate::args::{Global, namespace};
 use crate::exit::{Failure, Outcome};
-use crate::formats::ReadFormat;
+use crate::formats::{ReadFormat, WriteFormat};
 use crate::paths;
 
 /// Where jobs live.
@@ -37,19 +37,19 @@ pub(crate) struct Route {
     /// What is moved: a store, by URI or name, a file as 'export' writes one, or a running
     /// peer of ipfs-cluster, by its REST API: http://[USER@]HOST[:PORT][?password_file=FILE]
     #[arg(long, value_name = "STORE|FILE|PEER")]
-    from: String,
-    /// Where it is moved to: a store, by URI or name
-    #[arg(long, value_name = "STORE")]
-    to: String,
+    pub(super) from: String,
+    /// Where it is moved to: a store, by URI or name; or a file, with --to-format
+    #[arg(long, value_name = "STORE|FILE")]
+    pub(super) to: String,
     /// Namespace of the source [default: that of --namespace]
     #[arg(long, value_name = "NAME", value_parser = namespace)]
-    from_namespace: Option<NamespaceName>,
+    pub(super) from_namespace: Option<NamespaceName>,
     /// Namespace of the target [default: that of --namespace]
     #[arg(long, value_name = "NAME", value_parser = namespace)]
     to_namespace: Option<NamespaceName>,
     /// Format of a file that is moved
     #[arg(long, value_enum, default_value_t)]
-    format: ReadFormat,
+    pub(super) format: ReadFormat,
     /// Nobody else writes to the target, where others could: --mode replace needs that
     #[arg(long)]
     exclusive: bool,
@@ -75,6 +75,10 @@ impl Route {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which pins, and how")]
 pub(crate) struct Told {
+    /// The target is a file, or the folder of a raft snapshot, and is written whole: what is
+    /// interrupted begins anew
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub(super) to_format: Option<WriteFormat>,
     /// What happens to pins that the target has already
     #[arg(long, value_enum, default_value_t)]
     mode: Modes,

@@ -60,7 +60,7 @@ impl Opened {
         let target = match target {
             Ok(target) if target.session().is_none() => {
                 let failure = Failure::usage(format!("{} is no store", target.name))
-                    .with_hint("'pinstate export' writes files");
+                    .with_hint("--to-format says that a file is to be written");
                 return source.close(Err(failure)).await;
             }
             Ok(target) => Some(target),
@@ -75,23 +75,7 @@ impl Opened {
     }
 
     pub(super) async fn source(&self) -> Outcome<Arc<dyn Source>> {
-        Ok(match &self.source.what {
-            What::Store(session, name) => {
-                let namespace = session.namespace_of(name).await?;
-                let store = Arc::clone(&session.store);
-                Arc::new(StoreSource::new(store, namespace, self.source.name.clone()))
-            }
-            What::File { path, stamp, file } => Arc::new(FileSource::new(
-                self.source.name.clone(),
-                path.clone(),
-                stamp.clone(),
-                Arc::clone(file),
-            )),
-            What::Peer(peer) => {
-                let stream: Arc<dyn OpenFile> = Arc::clone(peer) as Arc<dyn OpenFile>;
-                Arc::new(StreamSource::new(self.source.name.clone(), peer.location(), stream))
-            }
-        })
+        source(&self.source).await
     }
 
     /// The target, where its store is there.
@@ -110,4 +94,25 @@ impl Opened {
         };
         self.source.close(result).await
     }
+}
+
+/// What is read.
+pub(super) async fn source(end: &End) -> Outcome<Arc<dyn Source>> {
+    Ok(match &end.what {
+        What::Store(session, name) => {
+            let namespace = session.namespace_of(name).await?;
+            let store = Arc::clone(&session.store);
+            Arc::new(StoreSource::new(store, namespace, end.name.clone()))
+        }
+        What::File { path, stamp, file } => Arc::new(FileSource::new(
+            end.name.clone(),
+            path.clone(),
+            stamp.clone(),
+            Arc::clone(file),
+        )),
+        What::Peer(peer) => {
+            let stream: Arc<dyn OpenFile> = Arc::clone(peer) as Arc<dyn OpenFile>;
+            Arc::new(StreamSource::new(end.name.clone(), peer.location(), stream))
+        }
+    })
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod ends;
+mod into_file;
 mod jobs;
 mod tell;
 
@@ -13,6 +14,7 @@ use pinstate_migrate::job::{Job, Onlooker, Orders, Phase, Report, Tuning, certif
 
 use self::args::{Place, Route, Speed, Told, Tuned};
 use self::ends::{Opened, Wanted};
+use self::into_file::IntoFile;
 use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::formats::ReadFormat;
@@ -138,12 +140,19 @@ pub(crate) struct CertificateArgs {
 /// Runs one of them.
 pub(crate) async fn run(global: &Global, command: MigrateCommand, out: Output) -> Outcome {
     match command {
+        MigrateCommand::Plan(args) if args.told.to_format.is_some() => {
+            IntoFile::new(&args.route, &args.told)?.plan(global, out).await
+        }
+        MigrateCommand::Run(args) if args.told.to_format.is_some() => {
+            let into = IntoFile::new(&args.route, &args.told)?;
+            if args.yes { into.run(global, &args, out).await } else { into.plan(global, out).await }
+        }
         MigrateCommand::Plan(args) => {
             planned(global, &args.route, &args.told, &args.place, out).await
         }
         MigrateCommand::Run(args) if !args.yes => {
             let exit = planned(global, &args.route, &args.told, &args.place, out).await?;
-            out.note("this is a plan, and nothing was done: 'migrate run' with --yes does it");
+            tell::nothing_done(out);
             Ok(exit)
         }
         MigrateCommand::Run(args) => work(global, *args, out).await,

@@ -47,6 +47,11 @@ pub(super) fn plan(plan: &Plan, out: Output) -> Outcome<()> {
     out.result(text, &json)
 }
 
+/// Says that what was told is all that was done.
+pub(super) fn nothing_done(out: Output) {
+    out.note("this is a plan, and nothing was done: 'migrate run' with --yes does it");
+}
+
 /// How far a job is, in one line.
 pub(super) fn line(progress: &Progress, dead: u64) -> String {
     let counts = &progress.counts;
