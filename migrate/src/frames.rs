@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 
 use pinstate_core::{Error, ErrorKind, Operation, Outcome, Result};
 
+use crate::files::{failed, private, sync_folder};
+
 /// What says of which kind a file is.
 pub(crate) type Magic = [u8; 8];
 
@@ -188,33 +190,6 @@ impl Frames {
         *self = new;
         Ok(())
     }
-}
-
-/// How files are opened that nobody else may read.
-pub(crate) fn private() -> OpenOptions {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "other systems have no such modes"))]
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-/// Waits until the name of a file is on the disk.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        _ => File::open(".")?.sync_all(),
-    }
-}
-
-fn failed(path: &Path, what: &str, error: io::Error) -> Error {
-    let kind = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
-        io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
-        _ => ErrorKind::Io,
-    };
-    let message = format!("{} {what}", path.display());
-    Error::new(kind, Operation::Open, message).with_outcome(Outcome::Unknown).with_source(error)
 }
 
 /// Gives the frames of a file, and says where the last whole one ends; 0 where not even the

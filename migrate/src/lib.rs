@@ -18,6 +18,7 @@
 
 mod compare;
 mod difference;
+mod files;
 mod frames;
 pub mod job;
 pub mod mirror;

@@ -4,7 +4,7 @@
 //! `orders.json` (what the one at work is told), `status.json` (what it says),
 //! `dead-letters.jsonl`, and at the end `certificate.json` and `certificate.html`.
 
-use std::fs::{self, DirBuilder, File, TryLockError};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::ledger::{Ledger, Standing};
 use super::source::Identity;
-use crate::frames::{private, sync_folder};
+use crate::files::{self, failed, make_folder, private};
 
 /// How often a lock is tried that may be held by somebody who only asks, and how long between.
 const ASKED: usize = 25;
@@ -28,12 +28,7 @@ impl JobFolder {
     /// Makes one among `jobs`.
     pub(super) fn create(jobs: &Path, job: Uuid) -> Result<Self> {
         let path = jobs.join(job.to_string());
-        let wrong = |error| failed(&path, "cannot be made", error);
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path).and_then(|()| sync_folder(&path)).map_err(wrong)?;
+        make_folder(&path)?;
         Ok(Self(path))
     }
 
@@ -159,38 +154,17 @@ impl JobFolder {
 
     /// Writes a file whole: whoever reads it finds the old one or the new one.
     pub(super) fn write(&self, name: &str, bytes: &[u8], durable: bool) -> Result<()> {
-        let path = self.0.join(name);
-        let beside = self.0.join(format!("{name}.new"));
-        let written = || -> io::Result<()> {
-            let mut file = private().write(true).create(true).truncate(true).open(&beside)?;
-            file.write_all(bytes)?;
-            if durable {
-                file.sync_all()?;
-            }
-            fs::rename(&beside, &path)?;
-            if durable { sync_folder(&path) } else { Ok(()) }
-        };
-        written().map_err(|error| failed(&path, "cannot be written", error))
+        files::write(&self.0.join(name), bytes, durable)
     }
 
     /// Removes a file that [`write`](Self::write) has written, if it has.
     pub(super) fn remove(&self, name: &str) -> Result<()> {
-        let path = self.0.join(name);
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed(&path, "cannot be removed", error))
-            }
-            _ => Ok(()),
-        }
+        files::remove(&self.0.join(name))
     }
 
     /// Reads a file that [`write`](Self::write) has written, if it has.
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let path = self.0.join(name);
-        match fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            read => read.map(Some).map_err(|error| failed(&path, "cannot be read", error)),
-        }
+        files::read(&self.0.join(name))
     }
 }
 
@@ -204,9 +178,4 @@ pub(super) struct Lock {
 pub(super) fn host() -> String {
     fs::read_to_string("/proc/sys/kernel/hostname")
         .map_or_else(|_| "an unnamed host".to_owned(), |name| name.trim().to_owned())
-}
-
-fn failed(path: &Path, what: &str, error: io::Error) -> Error {
-    let message = format!("{} {what}", path.display());
-    Error::new(ErrorKind::Io, Operation::Migrate, message).with_source(error)
 }

@@ -10,7 +10,7 @@ use super::ledger::{DeadLetter, Event, Ledger, Phase};
 use super::run::{Job, Report};
 use super::settings::MaxErrors;
 use super::source::{SourcePage, SourceRow};
-use crate::frames::private;
+use crate::files::private;
 
 /// Letters that are tried together.
 const GROUP: usize = 500;

@@ -12,9 +12,9 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use super::folder::failed;
 use super::journal::left;
 use super::{Mirror, Status};
+use crate::files::failed;
 
 /// The socket's name in the folder.
 const SOCKET: &str = "control.sock";

@@ -1,14 +1,13 @@
 //! The job's folder: whose it is, and that one process has it.
 
 use std::fs::{File, TryLockError};
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use pinstate_core::{Error, ErrorKind, Operation, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::frames::{private, sync_folder};
+use crate::files::{self, failed, make_folder, private};
 
 /// What a folder is about. Another pair of stores is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,7 +31,7 @@ pub(super) struct Folder {
 impl Folder {
     /// Opens the folder, or makes it.
     pub(super) fn open(path: &Path) -> Result<Self> {
-        make(path).map_err(|error| failed(path, "cannot be made", error))?;
+        make_folder(path)?;
         let lock = path.join("lock");
         let opened = private().write(true).create(true).truncate(false).open(&lock);
         let file = opened.map_err(|error| failed(&lock, "cannot be opened", error))?;
@@ -52,10 +51,7 @@ impl Folder {
 
     pub(super) fn about(&self) -> Result<Option<About>> {
         let path = self.file("job.json");
-        let bytes = match std::fs::read(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            read => read.map_err(|error| failed(&path, "cannot be read", error))?,
-        };
+        let Some(bytes) = files::read(&path)? else { return Ok(None) };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| {
             let message = format!("{} is not what a mirror wrote", path.display());
             Error::new(ErrorKind::Corrupt, Operation::Open, message).with_source(error)
@@ -63,38 +59,14 @@ impl Folder {
     }
 
     pub(super) fn set_about(&self, about: &About) -> Result<()> {
-        let (path, beside) = (self.file("job.json"), self.file("job.json.new"));
-        let written = serde_json::to_vec(about).map_err(io::Error::from).and_then(|bytes| {
-            let mut file = private().write(true).create(true).truncate(true).open(&beside)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&beside, &path)?;
-            sync_folder(&path)
-        });
-        written.map_err(|error| failed(&path, "cannot be written", error))
+        let path = self.file("job.json");
+        let bytes = serde_json::to_vec(about)
+            .map_err(|error| failed(&path, "cannot be written", error.into()))?;
+        files::write(&path, &bytes, true)
     }
 
     /// Removes a file that is of no more use, or of another job.
     pub(super) fn remove(&self, name: &str) -> Result<()> {
-        let path = self.file(name);
-        match std::fs::remove_file(&path).and_then(|()| sync_folder(&path)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(failed(&path, "cannot be removed", error))
-            }
-            _ => Ok(()),
-        }
+        files::remove(&self.file(name))
     }
-}
-
-fn make(path: &Path) -> io::Result<()> {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "other systems have no such modes"))]
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path)
-}
-
-pub(super) fn failed(path: &Path, what: &str, error: io::Error) -> Error {
-    let message = format!("{} {what}", path.display());
-    Error::new(ErrorKind::Io, Operation::Open, message).with_source(error)
 }

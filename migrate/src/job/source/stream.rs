@@ -2,17 +2,16 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use pinstate_core::format::Decoder;
-use pinstate_core::{Capabilities, Error, ErrorKind, Key, Operation, Result};
+use pinstate_core::{Capabilities, Key, Result};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 
 use super::{FileSource, Identity, Pages, Source, SourceRow};
-use crate::frames::{private, sync_folder};
+use crate::files::{failed, private, sync_folder};
 use crate::pinset::{OpenFile, Pinset};
 
 /// What [`Identity::kind`] says of it.
@@ -129,15 +128,4 @@ impl OpenFile for Kept {
         let file = File::open(path).map_err(|error| failed(path, "cannot be read", error))?;
         Ok((Box::new(tokio::fs::File::from_std(file)), decoder))
     }
-}
-
-fn failed(path: &Path, what: &str, error: io::Error) -> Error {
-    error.downcast::<Error>().unwrap_or_else(|error| {
-        let kind = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => ErrorKind::Full,
-            _ => ErrorKind::Io,
-        };
-        let message = format!("{} {what}", path.display());
-        Error::new(kind, Operation::Migrate, message).with_source(error)
-    })
 }
