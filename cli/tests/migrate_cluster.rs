@@ -45,10 +45,12 @@ fn a_pinset_goes_to_three_nodes_and_back_through_kills() {
     let pins = std::env::var("PINSTATE_MIGRATE_PINS").map_or(200_000, |pins| pins.parse().unwrap());
     let Some(cluster) = testbed::for_tests::cluster(&Options::nodes(3).unwrap()) else { return };
     let place = Place::new();
+    let hosts: Vec<String> =
+        cluster.access().contact_points.iter().map(ToString::to_string).collect();
     let keyspace = format!("moved_{}", std::process::id());
     let store = format!(
         "scylla://{}/{keyspace}?local_dc={}&timeout=60s&attempt_timeout=15s&page_timeout=15s",
-        cluster.access().contact_points.join(","),
+        hosts.join(","),
         cluster.datacenters()[0],
     );
     let schema = ["--store", &store, "schema", "create", "--replication", "dc1=3"];
