@@ -1,5 +1,6 @@
 //! Warnings, for everybody, and traces, for whoever looks for the cause of something.
 
+use std::io::IsTerminal;
 use std::sync::OnceLock;
 
 use tracing_subscriber::{
@@ -23,12 +24,16 @@ pub(crate) fn start() {
     // Setting up fails only where a subscriber is set already, and there is none.
     let _ = if wanted() {
         let filter = EnvFilter::from_env(VARIABLE);
-        let plain = fmt::layer().with_writer(std::io::stderr);
+        let plain = fmt::layer().with_ansi(coloured()).with_writer(std::io::stderr);
         tracing_subscriber::registry().with(filter).with(plain).try_init()
     } else {
         let (filter, handle) = reload::Layer::new(ours(tracing::Level::WARN));
         let _ = SHOWN.set(handle);
-        let plain = fmt::layer().with_writer(std::io::stderr).without_time().with_target(false);
+        let plain = fmt::layer()
+            .with_ansi(coloured())
+            .with_writer(std::io::stderr)
+            .without_time()
+            .with_target(false);
         tracing_subscriber::registry().with(filter).with(plain).try_init()
     };
 }
@@ -44,4 +49,10 @@ pub(crate) fn level(level: tracing::Level) {
 /// Whether anybody asked for traces.
 pub(crate) fn wanted() -> bool {
     std::env::var_os(VARIABLE).is_some_and(|filter| !filter.is_empty())
+}
+
+/// Whether what is said goes to a terminal, whose user has not said otherwise.
+fn coloured() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    std::io::stderr().is_terminal() && !unwanted
 }
