@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::catalog::{Catalog, Space};
 use crate::config::Level;
 use crate::core::Core;
+use crate::grace;
 use crate::open::Facts;
 use crate::watch::Watch;
 
@@ -145,6 +146,12 @@ pub(crate) async fn health(core: &Core) -> Result<Health> {
         .with_detail("consistency", consistency)
         .with_detail("control", control_text)
         .with_detail("schema", agreement(&session).await.1);
+    // Good to know, and no matter of being ready.
+    let grace = grace::details(&session, &config.keyspace, facts.dialect).await;
+    let grace = grace.unwrap_or_else(|error| vec![("gc_grace_seconds", error.to_string())]);
+    for (name, text) in grace {
+        health = health.with_detail(name, text);
+    }
     for (dc, (reachable, nodes)) in by_datacenter(&cluster, &core.watch) {
         let note = if facts.local.as_deref() == Some(dc.as_str()) { ", local" } else { "" };
         let text = format!("{reachable} of {nodes} nodes reachable{note}");

@@ -442,6 +442,7 @@ async fn health_and_doctor_say_how_it_is() {
     assert_eq!(detail("consistency"), "LOCAL_QUORUM can be met");
     assert_eq!(detail("dc dc1"), "1 of 1 nodes reachable, local");
     assert_eq!(detail("schema"), "agreed");
+    assert_eq!(detail("gc_grace_seconds"), "864000");
     let found = doctor(&place.config).await.unwrap();
     assert_eq!(found.problems, [""; 0], "{found:?}");
     let peer = &found.peers[0];
