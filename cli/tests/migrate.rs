@@ -221,6 +221,27 @@ fn files_are_moved_with_what_is_wrong_in_them_set_aside() {
 }
 
 #[test]
+fn a_target_whose_job_has_lost_its_folder_is_given_back() {
+    let route = Route::new(3_000);
+    let slow = ["--page-rows", "100", "--write-rows", "500", "--yes"];
+    let mut child = route.command(&route.ends(&["run"])).args(slow).spawn().unwrap();
+    let moved = |status: &Value| status["progress"]["counts"]["read"].as_u64() > Some(0);
+    route.wait_for(&mut child, moved);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let folder = route.jobs().remove(0);
+    let job = folder.file_name().unwrap().to_str().unwrap().to_owned();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let again = route.ends(&["run", "--mode", "merge", "--yes"]);
+    route.migrate(&again).fails_with(1, &job);
+    let other = ["abort", "--to", &route.to, "--lost", "0d1a4b1e-7c7b-4f5e-9d55-3f2d1f6a1c11"];
+    route.migrate(&other).fails_with(1, "no claim");
+    route.migrate(&["abort", "--to", &route.to, "--lost", &job]).good();
+    route.migrate(&again).good();
+    route.same();
+}
+
+#[test]
 fn no_secret_is_kept_with_a_job() {
     let route = Route::new(1);
     let to = "scylla://me:hunter2@127.0.0.1:1/ks?connect_timeout=1s";

@@ -436,8 +436,13 @@ async fn look_up(
     let mut pause = PAUSE;
     for round in 0..=options.live {
         if round > 0 {
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            if differences.is_empty() {
+                break;
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause) => pause *= 2,
+                () = options.stop.stopped() => {}
+            }
         }
         let mut still = Vec::with_capacity(differences.len());
         for some in differences.chunks(LOOK_UP) {

@@ -143,24 +143,28 @@ impl Target {
                     String::from_utf8_lossy(&record.value).into_owned()
                 });
                 let message = "another job fills this namespace: finish it, or give it up with \
-                               'pinstate migrate abort'";
+                               'pinstate migrate abort' (and --lost where its folder is gone)";
                 Err(Error::new(ErrorKind::Locked, Operation::Migrate, message)
                     .with_context("job", holder))
             }
         }
     }
 
-    /// Gives the target back, if this job has it.
-    pub(super) async fn release(&self, job: &str) -> Result<()> {
+    /// Gives the target back, if this job has it; whether it had. For a job that has a folder
+    /// this is done when it ends: whoever calls it says that the folder is lost.
+    ///
+    /// # Errors
+    /// What keeps the claim from being read or removed.
+    pub async fn release(&self, job: &str) -> Result<bool> {
         let key = self.claim_key();
-        if let Some(record) = self.store.control_get(&key).await?
-            && record.value == job
-        {
-            let expect = Expect::Revision(record.revision);
-            // A conflict would mean that it is somebody else's by now.
-            let _ = self.store.control_delete(&key, expect).await?;
+        match self.store.control_get(&key).await? {
+            Some(record) if record.value == job => {
+                let expect = Expect::Revision(record.revision);
+                // A conflict would mean that it is somebody else's by now.
+                Ok(self.store.control_delete(&key, expect).await?.is_applied())
+            }
+            _ => Ok(false),
         }
-        Ok(())
     }
 
     fn claim_key(&self) -> String {

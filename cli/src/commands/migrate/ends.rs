@@ -80,10 +80,7 @@ impl Opened {
 
     /// The target, where its store is there.
     pub(super) fn target(&self) -> Option<Target> {
-        let end = self.target.as_ref()?;
-        let What::Store(session, name) = &end.what else { return None };
-        let target = Target::new(Arc::clone(&session.store), name.clone(), end.name.clone());
-        Some(target.exclusive(self.exclusive))
+        Some(target(self.target.as_ref()?)?.exclusive(self.exclusive))
     }
 
     /// Closes both and gives the command's result.
@@ -94,6 +91,12 @@ impl Opened {
         };
         self.source.close(result).await
     }
+}
+
+/// Where is written to, where that is a store.
+pub(super) fn target(end: &End) -> Option<Target> {
+    let What::Store(session, name) = &end.what else { return None };
+    Some(Target::new(Arc::clone(&session.store), name.clone(), end.name.clone()))
 }
 
 /// What is read.

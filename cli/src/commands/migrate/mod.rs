@@ -10,12 +10,15 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
+use pinstate_core::{Error, ErrorKind, Operation};
 use pinstate_migrate::job::{Job, Onlooker, Orders, Phase, Report, Tuning, certificate, plan};
+use serde_json::json;
 
 use self::args::{Place, Route, Speed, Told, Tuned};
 use self::ends::{Opened, Wanted};
 use self::into_file::IntoFile;
 use crate::args::Global;
+use crate::ends::Ends;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::formats::ReadFormat;
 use crate::output::Output;
@@ -107,11 +110,14 @@ pub(crate) struct ThrottleArgs {
 #[derive(Debug, Args)]
 pub(crate) struct AbortArgs {
     /// The source of the job
-    #[arg(long, value_name = "STORE|FILE|PEER", requires = "to")]
+    #[arg(long, value_name = "STORE|FILE|PEER", requires = "to", conflicts_with = "lost")]
     from: Option<String>,
     /// The target of the job
-    #[arg(long, value_name = "STORE", requires = "from")]
+    #[arg(long, value_name = "STORE")]
     to: Option<String>,
+    /// The folder of this job is gone: give its target, which --to names, back to others
+    #[arg(long, value_name = "JOB", requires = "to")]
+    lost: Option<String>,
     #[command(flatten)]
     place: Place,
 }
@@ -261,7 +267,29 @@ fn finish(report: &Report, out: Output) -> Outcome {
     })
 }
 
+/// Gives the target of a job back whose folder is gone.
+async fn give_back(global: &Global, to: &str, job: &str, out: Output) -> Outcome {
+    let stop = signal::watch();
+    let ends = Ends { global, format: ReadFormat::Auto, out, stop: &stop };
+    let end = ends.open(to, &global.namespace, Access::Modify).await?;
+    let result = async {
+        let target = ends::target(&end).ok_or_else(|| Failure::usage("--to names no store"))?;
+        if !target.release(job).await? {
+            let message = format!("the job {job} has no claim to {}", end.name);
+            return Err(Error::new(ErrorKind::InvalidInput, Operation::Migrate, message).into());
+        }
+        let text = format!("{} is free for other jobs", end.name);
+        out.result(text, &json!({ "job": job, "target": end.name }))?;
+        Ok(Exit::Done)
+    }
+    .await;
+    end.close(result).await
+}
+
 async fn abort(global: &Global, args: AbortArgs, out: Output) -> Outcome {
+    if let (Some(job), Some(to)) = (&args.lost, &args.to) {
+        return give_back(global, to, job, out).await;
+    }
     let folder = jobs::one(&args.place)?;
     if folder.is_worked_on()? {
         return jobs::order_in(&folder, out, "is being given up", |orders| orders.abort = true);
