@@ -33,7 +33,9 @@ impl BrokenStore {
             Bug::UndeclaredIfAbsentWorks => capabilities.if_absent = false,
             Bug::UndeclaredBatchWorks => capabilities.atomic_batch = false,
             Bug::Resolving => capabilities.if_newer = IfNewer::Resolved,
-            Bug::Lagging => capabilities.consistency = Consistency::ReadYourWrites,
+            Bug::Lagging | Bug::NeverCatchesUp => {
+                capabilities.consistency = Consistency::ReadYourWrites
+            }
             Bug::OpenLeaksThread => leak_thread(),
             Bug::Powerless => {
                 capabilities.if_absent = false;
