@@ -142,6 +142,8 @@ bugs! {
     ControlIgnoresRevision => ["R4"];
     /// The longest key that is taken is one shorter than declared.
     LimitOffByOne => ["S1"];
+    /// The longest control record that is taken is one byte shorter than promised.
+    ControlLimitOffByOne => ["S1"];
     /// A value that is too long is cut and stored.
     LargeValueCut => ["S1"];
     /// A refused put is stored all the same.
