@@ -123,6 +123,8 @@ impl BackendFactory for MemoryBackend {
 
 #[cfg(test)]
 mod tests {
+    use pinstate_core::config::{Config, Registry};
+
     use super::*;
 
     #[test]
@@ -131,6 +133,20 @@ mod tests {
         let config = MemoryConfig { max_atomic_batch: 0, ..MemoryConfig::default() };
         let error = config.check().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
+        assert!(error.to_string().contains("'max_atomic_batch' is 0"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_store_is_opened_by_each_of_its_names_as_it_is_configured() {
+        let registry = Registry::new().with(MemoryBackend::new());
+        let config = Config::default();
+        for name in ["memory", "mem", "inmem"] {
+            assert_eq!(registry.backend(name).unwrap().keys(), KEYS);
+            let uri = format!("{name}:?max_atomic_batch=10");
+            let store = registry.open(&config, &uri, OpenOptions::new()).await.unwrap();
+            assert_eq!(store.capabilities().max_atomic_batch, 10);
+        }
+        let error = registry.check(&config, "memory:?max_atomic_batch=0").unwrap_err();
         assert!(error.to_string().contains("'max_atomic_batch' is 0"), "{error}");
     }
 

@@ -28,7 +28,10 @@ impl Plug for Memory {
 #[async_trait]
 impl Site for Memory {
     async fn open(&self) -> Result<Arc<dyn Store>> {
-        Ok(Arc::new(MemoryStore::open(&MemoryConfig::default())?))
+        // No longer than what the quick profile tries: B7 goes one beyond it.
+        let mut config = MemoryConfig::default();
+        config.max_atomic_batch = 2_000;
+        Ok(Arc::new(MemoryStore::open(&config)?))
     }
 }
 

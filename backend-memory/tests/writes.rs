@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use pinstate_core::{
-    Delete, ErrorKind, Key, Namespace, Put, ReadOptions, Result, Store, Version, WriteOptions,
-    Written,
+    CheckedScan, Delete, ErrorKind, Key, Namespace, Put, ReadOptions, Result, ScanOptions, Store,
+    Version, WriteOptions, Written,
 };
 use pinstate_memory::{MemoryConfig, MemoryStore};
 
@@ -33,6 +33,37 @@ async fn a_plain_delete_does_not_let_older_puts_past_a_marker() {
     assert!(!pins.has(&key(), ReadOptions::new()).await.unwrap());
     let written = pins.put(put(31), WriteOptions::if_newer()).await.unwrap();
     assert_eq!(written, Written::Applied);
+}
+
+#[tokio::test]
+async fn a_plain_delete_leaves_nothing() {
+    let (_store, pins) = pins().await.unwrap();
+    for write in [0, 10] {
+        if write > 0 {
+            pins.put(Put::new(key(), "v", Version(write)), WriteOptions::new()).await.unwrap();
+        }
+        pins.delete(Delete::new(key(), Version(20)), WriteOptions::new()).await.unwrap();
+        let scan = pins.scan(ScanOptions::new().include_deleted()).await.unwrap();
+        assert!(CheckedScan::new(scan).collect().await.unwrap().is_empty());
+    }
+}
+
+/// No page gives such a cursor, but its parts are public.
+#[tokio::test]
+async fn a_cursor_before_its_range_begins_with_the_range() {
+    let (_store, pins) = pins().await.unwrap();
+    for name in ["a", "b", "c"] {
+        let put = Put::new(Key::copy_from(name.as_bytes()), name, Version(1));
+        pins.put(put, WriteOptions::new()).await.unwrap();
+    }
+    let mut cursor = pins.cursor_after(&Key::copy_from(b"a"));
+    for (position, first) in [("", "b"), ("a", "b"), ("b", "c")] {
+        cursor.range.start = Some("b".into());
+        cursor.position = position.into();
+        let scan = pins.scan(ScanOptions::new().with_after(cursor.clone())).await.unwrap();
+        let rows = CheckedScan::new(scan).collect().await.unwrap();
+        assert_eq!(rows.first().unwrap().as_ref().unwrap().value, first, "{position:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 mod ns;
 mod own;
 
+use std::fmt::Debug;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +11,8 @@ use std::time::{Duration, Instant};
 use futures::lock::Mutex;
 use pinstate_core::layer::{Retry, RetryBudget, RetryOptions, wrap};
 use pinstate_core::{
-    Capabilities, Error, ErrorKind, NamespaceName, Operation, RetryClass, State, Store, Version,
+    Capabilities, Consistency, Error, ErrorKind, NamespaceName, Operation, RetryClass, State,
+    Store, Version,
 };
 
 use crate::check::{Checked, Violation, same};
@@ -89,6 +91,33 @@ impl Cx {
 
     pub(crate) fn capabilities(&self) -> &Capabilities {
         self.store.capabilities()
+    }
+
+    /// Whether all handles see a write as soon as it was acknowledged.
+    pub(crate) fn is_linearizable(&self) -> bool {
+        self.capabilities().consistency == Consistency::Linearizable
+    }
+
+    /// What a handle reads of another one's writes: at once where the store is linearizable,
+    /// else soon.
+    pub(crate) async fn reads<T, F>(
+        &self,
+        what: &str,
+        expected: T,
+        read: impl Fn() -> F + Send,
+    ) -> Checked
+    where
+        T: PartialEq + Debug + Send,
+        F: Future<Output = Checked<T>> + Send,
+    {
+        let most = if self.is_linearizable() { 1 } else { ASKED };
+        for _ in 1..most {
+            if read().await? == expected {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        same(what, read().await?, expected)
     }
 
     /// A number of rows, bytes or rounds: the first for a quick run, the other for a full one.
@@ -231,6 +260,11 @@ impl Cx {
 
 /// Longest time for what a healthy store does at once, however busy it is.
 pub(crate) const AT_LAST: Duration = Duration::from_secs(60);
+
+/// How often handles that may lag are asked whether they agree, and how long is waited
+/// between.
+pub(crate) const ASKED: u32 = 100;
+pub(crate) const PAUSE: Duration = Duration::from_millis(100);
 
 /// What a call comes to, which must come in time.
 pub(crate) async fn answered<T>(what: &str, call: impl Future<Output = Checked<T>>) -> Checked<T> {

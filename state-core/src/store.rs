@@ -112,7 +112,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// `Conflict` where it exists.
     async fn create_namespace(&self, name: &NamespaceName) -> Result<()>;
 
-    /// A handle on an existing namespace. Handles on one namespace see each other's writes.
+    /// A handle on an existing namespace. Handles on one namespace see each other's writes: at
+    /// once where the store is [linearizable](crate::Consistency), else in the end.
     ///
     /// # Errors
     /// `NoNamespace` where it does not exist.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{bent_store, namespace};
 use parking_lot::Mutex;
-use pinstate_core::layer::{Layers, RetryBudget, RetryOptions};
+use pinstate_core::layer::{Call, Layers, Policy, RetryBudget, RetryOptions, wrap};
 use pinstate_core::namespace::ReadOptions;
 use pinstate_core::*;
 
@@ -142,4 +142,74 @@ async fn a_scan_that_ends_short_is_no_end() {
     }));
     let scan = CheckedScan::new(pins.scan(ScanOptions::new()).await.unwrap());
     assert_eq!(scan.collect().await.unwrap_err().kind(), ErrorKind::Corrupt);
+}
+
+/// The operation of a call, whether it may be repeated, whether it is about one key, its records.
+type Told = (Operation, bool, bool, usize);
+
+/// Notes what it is told.
+#[derive(Clone, Debug, Default)]
+struct Noted(Arc<Mutex<Vec<Told>>>);
+
+impl Policy for Noted {
+    async fn run<T, F, Fut>(&self, call: Call<'_>, attempt: F) -> Result<T>
+    where
+        T: Send,
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        self.0.lock().push((call.operation, call.idempotent, call.key.is_some(), call.records));
+        attempt().await
+    }
+}
+
+#[tokio::test]
+async fn policies_are_told_what_a_call_is_and_whether_it_may_be_repeated() {
+    let noted = Noted::default();
+    let store = wrap(bent_store().0, noted.clone());
+    let pins = namespace(&store).await;
+    let key = Key::copy_from(b"k");
+    let put = |version| Put::new(key.clone(), "v", Version(version));
+    for (version, options) in [
+        (1, WriteOptions::new()),
+        (2, WriteOptions::if_newer()),
+        (3, WriteOptions::if_absent()),
+        (4, WriteOptions::if_version(Version(2))),
+    ] {
+        pins.put(put(version), options).await.unwrap();
+    }
+    pins.delete(Delete::new(key.clone(), Version(5)), WriteOptions::new()).await.unwrap();
+    pins.get(&key, ReadOptions::new()).await.unwrap();
+    pins.has(&key, ReadOptions::new()).await.unwrap();
+    pins.get_many(&[key.clone(), key.clone()], ReadOptions::new()).await.unwrap();
+    for options in [BatchOptions::new(), BatchOptions::atomic()] {
+        let batch = (6..9).map(|version| put(version).into()).collect();
+        pins.apply(batch, options).await.unwrap().into_result().unwrap();
+    }
+    assert!(store.control_set("a", Expect::Absent, b"1").await.unwrap().is_applied());
+    assert!(store.control_delete("a", Expect::Revision(1)).await.unwrap().is_applied());
+    let (name, other) = (NamespaceName::default(), "other".parse().unwrap());
+    store.replace_namespace(&other, &name).await.unwrap();
+    store.drop_namespace(&other).await.unwrap();
+    assert_eq!(
+        *noted.0.lock(),
+        [
+            (Operation::CreateNamespace, false, false, 1),
+            (Operation::OpenNamespace, true, false, 1),
+            (Operation::Put, true, true, 1),
+            (Operation::Put, true, true, 1),
+            (Operation::Put, false, true, 1),
+            (Operation::Put, false, true, 1),
+            (Operation::Delete, true, true, 1),
+            (Operation::Get, true, true, 1),
+            (Operation::Has, true, true, 1),
+            (Operation::GetMany, true, false, 2),
+            (Operation::Apply, true, false, 3),
+            (Operation::Apply, true, false, 3),
+            (Operation::ControlSet, false, false, 1),
+            (Operation::ControlDelete, false, false, 1),
+            (Operation::ReplaceNamespace, false, false, 1),
+            (Operation::DropNamespace, false, false, 1),
+        ]
+    );
 }

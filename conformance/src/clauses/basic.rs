@@ -29,7 +29,7 @@ clauses! {
     C9: "two namespaces do not see each other, and control records are in neither",
         "one store may hold several clusters, and its own bookkeeping",
         [namespaces_are_apart, dropping_one_leaves_the_other, control_records_are_apart];
-    C10: "two handles on one namespace see each other's writes",
+    C10: "two handles on one namespace see each other's writes, at once or in the end as declared",
         "the parts of a program open their own handles",
         [handles_see_each_other];
     C11: "what the store keeps is its own",
@@ -164,12 +164,14 @@ async fn handles_see_each_other(cx: Cx) -> Checked {
     same("the other handle's get", other.get("k").await?, None)?;
     same("the first handle's get", ns.get("k").await?, None)?;
     ns.put("k", "v").await?;
-    same("the other handle's get", other.value("k").await?, Some(Bytes::from_static(b"v")))?;
-    same("the first handle's get", ns.value("k").await?, Some(Bytes::from_static(b"v")))?;
-    same("the other handle", other.texts().await?, vec![("k", "v")].into_texts())?;
+    let stored = || Some(Bytes::from_static(b"v"));
+    cx.reads("the other handle's get", stored(), || other.value("k")).await?;
+    same("the first handle's get", ns.value("k").await?, stored())?;
+    let listed = vec![("k", "v")].into_texts();
+    cx.reads("the other handle", listed, || other.texts()).await?;
     other.delete("k").await?;
-    same("the first handle", ns.get("k").await?, None)?;
-    same("the first handle's count", ns.count().await?, 0)?;
+    cx.reads("the first handle", None, || ns.get("k")).await?;
+    cx.reads("the first handle's count", 0, || ns.count()).await?;
     let again = cx.store().create_namespace(&ns.name).await;
     refused("creating it again", again, ErrorKind::Conflict)?;
     Ok(())

@@ -2,12 +2,11 @@
 //! dropped on the way.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use pinstate_core::{Consistency, ControlWritten, Expect, Key, ScanOptions, WriteOptions, Written};
+use pinstate_core::{ControlWritten, Expect, Key, ScanOptions, WriteOptions, Written};
 use tokio::sync::Barrier;
 
-use crate::case::Cx;
+use crate::case::{ASKED, Cx, PAUSE};
 use crate::check::{Checked, Violation, holds, same};
 use crate::clause::clauses;
 use crate::clients::{Mix, Plan, Round, joined, polled};
@@ -34,11 +33,6 @@ clauses! {
         "a command that was interrupted undoes what was done after it",
         [cancelled_writes if LINEARIZABLE, cancelled_writes_settle as long];
 }
-
-/// How often handles that may lag are asked whether they agree, and how long is waited
-/// between.
-const ASKED: u32 = 100;
-const PAUSE: Duration = Duration::from_millis(100);
 
 /// As many rounds as the profile has, and then, up to eight times as many, until clients have
 /// met in the ways that these marks are called after.
@@ -208,7 +202,7 @@ async fn handles_agree_in_the_end(cx: Cx) -> Checked {
 
 /// Two handles must agree on each key, at once where the store is linearizable, else soon.
 async fn settles(round: &Round, mut observer: u32) -> Checked {
-    let at_once = round.cx.capabilities().consistency == Consistency::Linearizable;
+    let at_once = round.cx.is_linearizable();
     let mut asked = 0;
     loop {
         // New ones each time: what the others saw before they agreed is no matter.
@@ -257,7 +251,7 @@ async fn scans_see_own_writes(cx: Cx) -> Checked {
     joined(tasks).await?;
     let history = round.recorder.history();
     keeps(&cx, &history, Promise::OwnWrites)?;
-    if cx.capabilities().consistency == Consistency::Linearizable {
+    if cx.is_linearizable() {
         keeps(&cx, &history, Promise::Linearizable)?;
     }
     Ok(())

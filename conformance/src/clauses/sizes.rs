@@ -1,19 +1,20 @@
 //! Sizes.
 
 use bytes::Bytes;
+use pinstate_core::control::{MAX_CONTROL_KEY_BYTES, MAX_CONTROL_VALUE_BYTES};
 use pinstate_core::{
-    BatchOptions, ErrorKind, Key, Outcome, ReadOptions, ScanOptions, WriteOptions,
+    BatchOptions, ErrorKind, Expect, Key, Outcome, ReadOptions, ScanOptions, WriteOptions,
 };
 
 use super::list::{cid_like, pairs};
 use crate::case::{Cx, Ns};
-use crate::check::{Checked, refused, same};
+use crate::check::{Checked, Violation, holds, refused, same};
 use crate::clause::clauses;
 
 clauses! {
     S1: "the declared limits are taken, and one byte more is TooLarge with nothing stored",
         "a limit that is off by one loses the one pin that meets it",
-        [longest_key, longest_value];
+        [longest_key, longest_value, longest_control_record];
     S2: "values of every size come back",
         "pins range from a few bytes to as much metadata as users care to add",
         [sizes_around_powers];
@@ -42,6 +43,20 @@ async fn refused_over_limit(cx: &Cx, ns: &Ns, key: &[u8], value: &Bytes) -> Chec
     refused("one byte over the limit, in a batch", result, ErrorKind::TooLarge)?;
     same("records afterwards", ns.count().await?, 0)?;
     same("the list afterwards", ns.map(ScanOptions::new()).await?.len(), 0)
+}
+
+/// That longer ones are refused is a matter of the clause on errors.
+async fn longest_control_record(cx: Cx) -> Checked {
+    let store = cx.store();
+    let key = format!("{:k<MAX_CONTROL_KEY_BYTES$}", cx.name()?.as_str());
+    let value = vec![7; MAX_CONTROL_VALUE_BYTES];
+    let written = store.control_set(&key, Expect::Absent, &value).await?;
+    holds(written.is_applied(), || format!("a new control record: got {written:?}"))?;
+    let record = store.control_get(&key).await?;
+    let record = record.ok_or_else(|| Violation::new("the longest control record is gone"))?;
+    let deleted = store.control_delete(&key, Expect::Revision(record.revision)).await?;
+    holds(deleted.is_applied(), || format!("its deletion: got {deleted:?}"))?;
+    same("the longest control value", record.value, Bytes::from(value))
 }
 
 async fn longest_key(cx: Cx) -> Checked {

@@ -34,7 +34,8 @@ macro_rules! bugs {
             Remote,
             /// Right where that is expected: one call is not answered in time.
             Disturbed,
-            /// Odd, and right where it is declared: handles lag behind one another.
+            /// Odd but right, since it says so: a handle reads its own writes, and those of
+            /// others two readings late.
             Lagging,
         }
 
@@ -141,6 +142,8 @@ bugs! {
     ControlIgnoresRevision => ["R4"];
     /// The longest key that is taken is one shorter than declared.
     LimitOffByOne => ["S1"];
+    /// The longest control record that is taken is one byte shorter than promised.
+    ControlLimitOffByOne => ["S1"];
     /// A value that is too long is cut and stored.
     LargeValueCut => ["S1"];
     /// A refused put is stored all the same.
@@ -183,6 +186,8 @@ bugs! {
     RefusedShowsForAWhile => ["X1"];
     /// Every second handle has a clock of its own that lags, and the newer write wins.
     HandleClockLags => ["X3", "X1"];
+    /// A store that may lag never catches up with what it has once shown.
+    NeverCatchesUp => ["C10"];
     /// A scan leaves out what its handle wrote last.
     ScanMissesOwnWrite => ["X4"];
     /// A put whose future was dropped is done after a barrier.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use maud::{DOCTYPE, html};
-use pinstate_conformance::report::unproven;
+use pinstate_conformance::report::{kills, unproven};
 use pinstate_conformance::{Leg, Outcome, Suite, Verdict};
 use serde::Serialize;
 
@@ -155,16 +155,34 @@ fn write(matrix: &Matrix, folder: &Path) -> std::io::Result<()> {
 }
 
 const STYLE: &str = ":root{color-scheme:light dark;--line:#8884;--named:#1b6b3a;--kill:#1b6b3a55}
-body{margin:1.5rem;font:14px/1.45 system-ui,sans-serif}p{max-width:50rem}
-.scroll{overflow-x:auto}table{border-collapse:collapse}
-td,th{padding:.15rem .35rem;border:1px solid var(--line);font-weight:400;text-align:left}
-thead th{writing-mode:vertical-rl;font-size:.8rem}tbody th{min-width:22rem}
-tbody th span{display:block;opacity:.7;font-size:.8rem}td{text-align:center;font-size:.75rem}
-.named{background:var(--named);color:#fff}.kill{background:var(--kill)}.none{background:#a3231f55}
-.time{text-align:right;white-space:nowrap}";
+body{margin:1.5rem;font:14px/1.45 system-ui,sans-serif}p,ul{max-width:60rem}
+.scroll{overflow:auto;max-height:92vh;border:1px solid var(--line)}
+table{border-collapse:separate;border-spacing:0}
+td,th{padding:.15rem .35rem;border:solid var(--line);border-width:0 1px 1px 0;font-weight:400}
+thead th{position:sticky;top:0;z-index:1;background:Canvas;font-size:.8rem;vertical-align:bottom}
+thead th.clause{writing-mode:vertical-rl;text-align:right}
+tbody th,thead th:first-child{position:sticky;left:0;background:Canvas;text-align:left}
+thead th:first-child{z-index:2}
+tbody th{width:min(22rem,45vw);min-width:min(22rem,45vw);overflow-wrap:anywhere}
+tbody th span{display:block;opacity:.7;font-size:.8rem}
+td{text-align:center;font-size:.75rem;min-width:1.1rem}
+.named{background:var(--named);color:#fff}.kill{background:var(--kill)}
+.quiet{box-shadow:inset 0 0 0 2px var(--kill)}thead th.none{color:#c0392b;font-weight:700}
+.time{text-align:right;white-space:nowrap}
+@media(max-width:40rem){body{margin:.6rem}ul{padding-left:1.2rem}tbody th span{display:none}}";
+
+/// A number of something, as it is said.
+fn counted(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
 
 fn page(matrix: &Matrix) -> String {
     let bare: Vec<&Column> = matrix.clauses.iter().filter(|clause| clause.mutants == 0).collect();
+    // Stores in files, and a run as a whole, are broken by other tests.
+    let elsewhere = |clause: &Column| {
+        let kills = kills().get(clause.clause).map(Vec::as_slice).unwrap_or_default();
+        kills.iter().map(|kill| kill.mutant.as_str()).collect::<Vec<_>>().join(", ")
+    };
     let page = html! {
         (DOCTYPE)
         html lang="en" {
@@ -178,11 +196,12 @@ fn page(matrix: &Matrix) -> String {
                 h1 { "Kill matrix" }
                 p {
                     (matrix.mutants.len()) " stores that are broken on purpose, "
-                    (matrix.clauses.len()) " clauses, " (matrix.seeds) " seeds, "
-                    (format!("{:.0} s", matrix.seconds)) ". "
+                    (matrix.clauses.len()) " clauses, " (counted(matrix.seeds, "seed")) ", "
+                    (counted((matrix.seconds / 60.0).round() as u64, "minute")) ". "
                     "Median time to kill: " (format!("{:.1} ms", matrix.median_ms)) ". "
                     "A number says with how many seeds the clause kills; dark, where the clause "
-                    "is there for the mutant."
+                    "is there for the mutant, and framed, where it is there and leaves the kill to "
+                    "another."
                 }
                 @if !bare.is_empty() {
                     h2 { "Clauses that kill none of them" }
@@ -190,7 +209,9 @@ fn page(matrix: &Matrix) -> String {
                         @for clause in bare {
                             li {
                                 b { (clause.clause) } " " (clause.title)
+                                @let others = elsewhere(clause);
                                 @if let Some(why) = clause.unproven { ": " (why) }
+                                @else if !others.is_empty() { ": kills " (others) ", elsewhere" }
                             }
                         }
                     }
@@ -199,7 +220,8 @@ fn page(matrix: &Matrix) -> String {
                     thead { tr {
                         th { "mutant" } th { "median" }
                         @for clause in &matrix.clauses {
-                            th.none[clause.mutants == 0] title=(clause.title) { (clause.clause) }
+                            @let none = clause.mutants == 0 && elsewhere(clause).is_empty();
+                            th.clause.none[none] title=(clause.title) { (clause.clause) }
                         }
                     } }
                     tbody { @for row in &matrix.mutants { tr {
@@ -214,7 +236,8 @@ fn page(matrix: &Matrix) -> String {
                         @for clause in &matrix.clauses {
                             @let kills = row.kills.get(clause.clause);
                             @let named = row.named.contains(&clause.clause);
-                            td.named[named && kills.is_some()].kill[!named && kills.is_some()] {
+                            td.named[named && kills.is_some()].kill[!named && kills.is_some()]
+                                .quiet[named && kills.is_none()] {
                                 @if let Some(kills) = kills { (kills) }
                             }
                         }

@@ -55,6 +55,7 @@ pub(crate) fn around(
         Bug::ReadsAreCached,
         Bug::ReadsLag,
         Bug::Lagging,
+        Bug::NeverCatchesUp,
         Bug::HasLags,
         Bug::WritesAnswerEarly,
         Bug::WritesApplyTwice,
@@ -97,6 +98,8 @@ struct Memory {
     read: BTreeMap<Key, (Option<Record>, u8)>,
     seen: BTreeMap<Key, (bool, u8)>,
     written: Option<Key>,
+    /// How often a write of the handle's own began or ended.
+    writes: u64,
 }
 
 /// Lets others run.
@@ -137,6 +140,38 @@ impl Racing {
             pause(12).await;
             let _ = inner.put(put, WriteOptions::new()).await;
         });
+    }
+
+    fn lags(&self) -> bool {
+        matches!(self.bug, Bug::Lagging | Bug::NeverCatchesUp)
+    }
+
+    /// Forgets what was read of a key that the handle itself writes, before and after.
+    fn writes(&self, key: &Key) {
+        let memory = &mut *self.memory.lock().unwrap();
+        memory.writes += 1;
+        memory.read.remove(key);
+        memory.seen.remove(key);
+    }
+
+    /// What the handle shows of a key: for a while what it read before, unless it wrote since
+    /// or was writing `then`, when this reading began.
+    fn lagging(&self, key: &Key, now: Option<Record>, then: u64) -> Option<Record> {
+        let memory = &mut *self.memory.lock().unwrap();
+        match memory.read.get_mut(key) {
+            Some((old, left)) if *left > 0 => {
+                if self.bug == Bug::Lagging {
+                    *left -= 1;
+                }
+                old.clone()
+            }
+            _ => {
+                if memory.writes == then {
+                    memory.read.insert(key.clone(), (now.clone(), 2));
+                }
+                now
+            }
+        }
     }
 
     async fn live(&self, key: &Key) -> Result<Option<Record>> {
@@ -252,7 +287,12 @@ impl Namespace for Racing {
         if self.bug == Bug::Slow {
             pause(fastrand::u32(..8)).await;
         }
-        if matches!(self.bug, Bug::ReadsAreCached | Bug::ReadsLag | Bug::Lagging) {
+        if self.lags() {
+            let then = self.memory.lock().unwrap().writes;
+            let now = self.inner.get(key, options).await?;
+            return Ok(self.lagging(key, now, then));
+        }
+        if matches!(self.bug, Bug::ReadsAreCached | Bug::ReadsLag) {
             let memory = &mut *self.memory.lock().unwrap();
             if let Some((record, left)) = memory.read.get_mut(key)
                 && *left > 0
@@ -276,10 +316,23 @@ impl Namespace for Racing {
         keys: &[Key],
         options: ReadOptions,
     ) -> Result<Vec<Result<Option<Record>>>> {
-        self.inner.get_many(keys, options).await
+        let then = self.memory.lock().unwrap().writes;
+        let mut results = self.inner.get_many(keys, options).await?;
+        if self.lags() {
+            for (key, result) in keys.iter().zip(&mut results) {
+                if let Ok(record) = result {
+                    *record = self.lagging(key, record.take(), then);
+                }
+            }
+        }
+        Ok(results)
     }
 
     async fn has(&self, key: &Key, options: ReadOptions) -> Result<bool> {
+        if self.lags() {
+            // The two readings of a lagging handle agree.
+            return Ok(self.get(key, options).await?.is_some());
+        }
         if self.bug == Bug::HasLags {
             let memory = &mut *self.memory.lock().unwrap();
             if let Some((seen, left)) = memory.seen.get_mut(key)
@@ -298,6 +351,9 @@ impl Namespace for Racing {
 
     async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
         let key = put.key.clone();
+        if self.lags() {
+            self.writes(&key);
+        }
         if self.bug == Bug::ScanMissesOwnWrite {
             self.memory.lock().unwrap().written = Some(key.clone());
         }
@@ -334,16 +390,20 @@ impl Namespace for Racing {
         if self.bug == Bug::Slow {
             pause(fastrand::u32(..8)).await;
         }
-        if self.bug != Bug::ReadsLag {
-            self.memory.lock().unwrap().read.remove(&key);
+        if self.bug == Bug::ReadsLag {
+            self.memory.lock().unwrap().seen.remove(&key);
+        } else {
+            self.writes(&key);
         }
-        self.memory.lock().unwrap().seen.remove(&key);
         written
     }
 
     async fn delete(&self, delete: Delete, options: WriteOptions) -> Result<Written> {
         let key = delete.key.clone();
         let plain = options.precondition == Precondition::None;
+        if self.lags() {
+            self.writes(&key);
+        }
         let old = self.live(&key).await;
         let written = match self.bug {
             Bug::FinishesCancelled => self.on_a_task(delete.into(), options).await,
@@ -362,13 +422,19 @@ impl Namespace for Racing {
             }
             _ => {}
         }
-        self.memory.lock().unwrap().read.remove(&key);
-        self.memory.lock().unwrap().seen.remove(&key);
+        self.writes(&key);
         written
     }
 
     async fn apply(&self, batch: Vec<BatchItem>, options: BatchOptions) -> Result<BatchOutcome> {
-        self.inner.apply(batch, options).await
+        if !self.lags() {
+            return self.inner.apply(batch, options).await;
+        }
+        let keys: Vec<Key> = batch.iter().map(|item| item.key().clone()).collect();
+        keys.iter().for_each(|key| self.writes(key));
+        let outcome = self.inner.apply(batch, options).await;
+        keys.iter().for_each(|key| self.writes(key));
+        outcome
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Box<dyn Scan>> {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use pinstate_core::control::MAX_CONTROL_VALUE_BYTES;
 use pinstate_core::{
     Capabilities, CheckedScan, Consistency, ControlRecord, ControlWritten, Durability, Error,
     ErrorKind, Expect, Health, IfNewer, Namespace, NamespaceInfo, NamespaceName, Operation,
@@ -33,7 +34,9 @@ impl BrokenStore {
             Bug::UndeclaredIfAbsentWorks => capabilities.if_absent = false,
             Bug::UndeclaredBatchWorks => capabilities.atomic_batch = false,
             Bug::Resolving => capabilities.if_newer = IfNewer::Resolved,
-            Bug::Lagging => capabilities.consistency = Consistency::ReadYourWrites,
+            Bug::Lagging | Bug::NeverCatchesUp => {
+                capabilities.consistency = Consistency::ReadYourWrites
+            }
             Bug::OpenLeaksThread => leak_thread(),
             Bug::Powerless => {
                 capabilities.if_absent = false;
@@ -172,6 +175,10 @@ impl Store for BrokenStore {
     }
 
     async fn control_set(&self, key: &str, expect: Expect, value: &[u8]) -> Result<ControlWritten> {
+        if self.bug == Bug::ControlLimitOffByOne && value.len() == MAX_CONTROL_VALUE_BYTES {
+            let error = Error::new(ErrorKind::TooLarge, Operation::ControlSet, "too long");
+            return Err(error.with_backend("memory"));
+        }
         let expect = match (self.bug, self.inner.control_get(key).await?) {
             (Bug::ControlIgnoresRevision, Some(record)) => Expect::Revision(record.revision),
             (Bug::ControlRaces, Some(record)) if expect == Expect::Revision(record.revision) => {
