@@ -29,7 +29,7 @@ use crate::staging::Staging;
 /// cannot be stored ends the import, unless --rejects names a file for such entries.
 #[derive(Debug, Args)]
 pub(crate) struct ImportArgs {
-    /// File, folder of a raft snapshot, or address of a peer's REST API: http://HOST[:PORT];
+    /// File, folder of a raft snapshot, or address of a peer's REST API: http://HOST:9094;
     /// nothing or - for stdin
     file: Option<PathBuf>,
     /// What it is

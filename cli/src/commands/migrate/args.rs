@@ -35,7 +35,8 @@ impl Place {
 #[derive(Debug, Args)]
 pub(crate) struct Route {
     /// What is moved: a store, by URI or name, a file as 'export' writes one, or a running
-    /// peer of ipfs-cluster, by its REST API: http://[USER@]HOST[:PORT][?password_file=FILE]
+    /// peer of ipfs-cluster, by its REST API: http://HOST:9094, or with a user,
+    /// http://USER@HOST:9094?password_file=FILE
     #[arg(long, value_name = "STORE|FILE|PEER")]
     pub(super) from: String,
     /// Where it is moved to: a store, by URI or name; or a file, with --to-format

@@ -35,7 +35,8 @@ const TICK: Duration = Duration::from_millis(200);
 #[derive(Debug, Args)]
 pub(crate) struct Compared {
     /// What should be: a store, by URI or name, a file as 'export' writes one, or a running peer
-    /// of ipfs-cluster, by its REST API: http://[USER@]HOST[:PORT][?password_file=FILE]
+    /// of ipfs-cluster, by its REST API: http://HOST:9094, or with a user,
+    /// http://USER@HOST:9094?password_file=FILE
     left: String,
     /// What is held against it
     right: String,
