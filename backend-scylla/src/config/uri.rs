@@ -6,7 +6,7 @@ use std::path::Path;
 use figment::Figment;
 use figment::providers::{Format, Json};
 use figment::value::{Dict, Value};
-use pinstate_core::config::{StoreUri, invalid};
+use pinstate_core::config::{Authority, StoreUri, invalid};
 use pinstate_core::{Error, Result};
 
 use crate::error::BACKEND;
@@ -15,7 +15,7 @@ use crate::error::BACKEND;
 pub(super) fn settings(uri: &StoreUri) -> Result<Dict> {
     match uri.rest().strip_prefix('@') {
         Some(file) => from_file(Path::new(file)),
-        None => from_authority(uri.rest()),
+        None => from_authority(uri),
     }
 }
 
@@ -44,38 +44,19 @@ fn from_file(path: &Path) -> Result<Dict> {
     })
 }
 
-fn from_authority(rest: &str) -> Result<Dict> {
-    let rest = rest.strip_prefix("//").ok_or_else(|| wrong("it names no host"))?;
-    // Nothing of it is quoted: it may be a part of a password.
-    if rest.split_once('/').is_some_and(|(_, path)| path.contains('@')) {
-        return Err(wrong("it has a '/' before its '@' (in a password it is written %2F)"));
-    }
-    let (authority, keyspace) = rest.split_once('/').unwrap_or((rest, ""));
-    let (user, hosts) = match authority.rsplit_once('@') {
-        Some((user, hosts)) => (Some(user), hosts),
-        None => (None, authority),
-    };
-    if !StoreUri::is_hosts(hosts) {
-        return Err(wrong("it has a ':' that no port follows (a password is followed by '@HOST')"));
-    }
+fn from_authority(uri: &StoreUri) -> Result<Dict> {
+    let Authority { login: mut values, hosts, path: keyspace } = uri.authority(wrong)?;
     let hosts: Vec<Value> =
         hosts.split(',').filter(|host| !host.is_empty()).map(Value::from).collect();
     if hosts.is_empty() {
         return Err(wrong("it names no host"));
     }
-    let mut values = Dict::from([("hosts".to_owned(), Value::from(hosts))]);
+    values.insert("hosts".to_owned(), hosts.into());
     if keyspace.contains('/') {
         return Err(wrong("the path is more than a keyspace"));
     }
     if !keyspace.is_empty() {
         values.insert("keyspace".to_owned(), keyspace.into());
-    }
-    if let Some(user) = user {
-        let (name, password) = user.split_once(':').map_or((user, None), |(n, p)| (n, Some(p)));
-        values.insert("username".to_owned(), StoreUri::decoded(name)?.into());
-        if let Some(password) = password {
-            values.insert("password".to_owned(), StoreUri::decoded(password)?.into());
-        }
     }
     Ok(values)
 }

@@ -4,8 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use figment::value::Dict;
-use pinstate_core::config::{Secret, Settings, StoreUri, invalid};
+use pinstate_core::config::{Authority, Secret, Settings, StoreUri, invalid};
 use pinstate_core::{Error, Result};
 use serde::Deserialize;
 
@@ -78,17 +77,9 @@ impl FromStr for Address {
         if !is_one(text) {
             return Err(wrong("it does not begin with http:// or https://"));
         }
-        let rest = uri.rest().strip_prefix("//").unwrap_or_default();
-        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if path.contains('@') {
-            return Err(wrong("it has a '/' before its '@' (in a password it is written %2F)"));
-        }
-        let (user, host) = match authority.rsplit_once('@') {
-            Some((user, host)) => (Some(user), host),
-            None => (None, authority),
-        };
-        if !StoreUri::is_hosts(host) || host.contains(',') {
-            return Err(wrong("it has a ':' that no port follows"));
+        let Authority { login, hosts: host, path } = uri.authority(wrong)?;
+        if host.contains(',') {
+            return Err(wrong("it names several hosts or ports, and one peer is asked"));
         }
         let (host, port) = match host.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => {
@@ -97,20 +88,9 @@ impl FromStr for Address {
             _ => (host, PORT),
         };
         if host.is_empty() {
-            return Err(wrong("it has no host"));
+            return Err(wrong("it names no host"));
         }
-        let mut values = Dict::new();
-        if let Some(user) = user {
-            let (name, password) = match user.split_once(':') {
-                Some((name, password)) => (name, Some(password)),
-                None => (user, None),
-            };
-            values.insert("username".to_owned(), StoreUri::decoded(name)?.into());
-            if let Some(password) = password {
-                values.insert("password".to_owned(), StoreUri::decoded(password)?.into());
-            }
-        }
-        let settings = Settings::from_uri(&uri, values).extract::<Asked>(&KEYS)?;
+        let settings = Settings::from_uri(&uri, login).extract::<Asked>(&KEYS)?;
         let encrypted = uri.scheme() == "https";
         settings.check(encrypted)?;
         let path = path.trim_end_matches('/');

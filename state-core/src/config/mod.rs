@@ -28,7 +28,7 @@ pub use secret::{HIDDEN, Secret, is_secret};
 pub use settings::Settings;
 pub use units::ByteSize;
 pub use unknown::nearest;
-pub use uri::StoreUri;
+pub use uri::{Authority, StoreUri};
 
 use std::borrow::Cow;
 

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use figment::value::Dict;
+
 use super::invalid;
 use super::secret::{HIDDEN, is_secret};
 use crate::error::{Error, Result};
@@ -55,6 +57,37 @@ impl StoreUri {
         })
     }
 
+    /// The parts of `//USER:PASSWORD@HOST,HOST:PORT/PATH`. What is wrong with them is given to
+    /// `wrong`, and nothing of the URI is: it may be a part of a password.
+    ///
+    /// # Errors
+    /// What `wrong` makes of it; `Config` for an escape that is none.
+    pub fn authority(&self, wrong: impl Fn(&str) -> Error) -> Result<Authority<'_>> {
+        let rest = self.rest.strip_prefix("//").ok_or_else(|| wrong("it names no host"))?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if path.contains('@') {
+            return Err(wrong("it has a '/' before its '@' (in a password it is written %2F)"));
+        }
+        let (user, hosts) = match authority.rsplit_once('@') {
+            Some((user, hosts)) => (Some(user), hosts),
+            None => (None, authority),
+        };
+        if !Self::is_hosts(hosts) {
+            return Err(wrong(
+                "it has a ':' that no port follows (a password is followed by '@HOST')",
+            ));
+        }
+        let mut login = Dict::new();
+        if let Some(user) = user {
+            let (name, password) = user.split_once(':').map_or((user, None), |(n, p)| (n, Some(p)));
+            login.insert("username".to_owned(), Self::decoded(name)?.into());
+            if let Some(password) = password {
+                login.insert("password".to_owned(), Self::decoded(password)?.into());
+            }
+        }
+        Ok(Authority { login, hosts, path })
+    }
+
     /// A part of the rest without its percent escapes.
     ///
     /// # Errors
@@ -67,6 +100,22 @@ impl StoreUri {
     #[must_use]
     pub fn query(&self) -> &[(String, String)] {
         &self.query
+    }
+}
+
+/// Whom a URI's rest names, and where; see [`StoreUri::authority`].
+pub struct Authority<'a> {
+    /// The values `username` and `password`, as far as they are there.
+    pub login: Dict,
+    /// Hosts with or without ports, as they stand.
+    pub hosts: &'a str,
+    /// What stands behind the first slash.
+    pub path: &'a str,
+}
+
+impl fmt::Debug for Authority<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authority").field("hosts", &self.hosts).finish_non_exhaustive()
     }
 }
 
