@@ -33,8 +33,9 @@ pub(crate) enum What {
     Store(Arc<Session>, NamespaceName),
     /// A file: where it is, what changes when it is written to, and how it is read.
     File { path: String, stamp: String, file: Arc<dyn OpenFile> },
-    /// A peer of ipfs-cluster, which is asked for its pins each time that it is read.
-    Peer(Arc<Peer>),
+    /// A peer of ipfs-cluster, which is called by its address and asked for its pins each time
+    /// that it is read.
+    Peer(Arc<dyn OpenFile>),
 }
 
 /// What the command line says about every end.
@@ -107,12 +108,8 @@ impl End {
                 let pins = StoredPins::new(self.name.clone(), Arc::clone(&namespace));
                 (Arc::new(pins), Some(namespace))
             }
-            What::File { file, .. } => {
+            What::File { file, .. } | What::Peer(file) => {
                 (Arc::new(PinFile::shared(self.name.clone(), Arc::clone(file))), None)
-            }
-            What::Peer(peer) => {
-                let peer: Arc<dyn OpenFile> = Arc::clone(peer) as Arc<dyn OpenFile>;
-                (Arc::new(PinFile::shared(self.name.clone(), peer)), None)
             }
         })
     }

@@ -70,7 +70,7 @@ pub use self::rules::Rules;
 pub use self::run::{Job, Report};
 pub use self::settings::{MaxErrors, Mode, Settings, Tuning};
 pub use self::source::{
-    FileSource, Identity, Pages, Source, SourcePage, SourceRow, StoreSource, StreamSource, Written,
+    FileSource, Identity, Pages, Source, SourcePage, SourceRow, StoreSource, Written,
 };
 pub use self::target::Target;
 pub use self::watch::{Step, Unwatched, Watch};

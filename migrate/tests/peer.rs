@@ -14,7 +14,7 @@ use pinstate_core::pin::{ImportOverrides, Zone};
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{Error, ErrorKind, Result, Store};
 use pinstate_migrate::job::{
-    Job, JobFolder, Phase, Settings, Step, StreamSource, Tuning, Watch, plan,
+    FileSource, Job, JobFolder, Phase, Settings, Step, Tuning, Watch, plan,
 };
 use pinstate_migrate::{OpenFile, Peer, PinFile, Pinset};
 use rcgen::{CertificateParams, KeyPair};
@@ -267,9 +267,9 @@ fn cut() -> Error {
     Error::new(ErrorKind::Io, pinstate_core::Operation::ReadPins, "the stream was cut")
 }
 
-fn passing(fails: bool) -> Arc<StreamSource> {
+fn passing(fails: bool) -> Arc<FileSource> {
     let stream = Passing { times: AtomicU64::new(0), fails };
-    Arc::new(StreamSource::new("a peer", "http://a-peer:9094", Arc::new(stream)))
+    Arc::new(FileSource::of_stream("a peer", "http://a-peer:9094", Arc::new(stream)))
 }
 
 async fn job(jobs: &Path, to: &Arc<dyn Store>, fails: bool, stop: &StopFlag) -> Result<Job> {

@@ -113,7 +113,8 @@ impl Job {
             true => Total::Pins(namespace.count(CountOptions::estimate()).await?.value()),
             false => Total::Unknown,
         };
-        let mut records = CheckedScan::new(namespace.scan(ScanOptions::new()).await?);
+        let scan = namespace.scan(ScanOptions::new()).await.map_err(|error| self.failed(error))?;
+        let mut records = CheckedScan::new(scan);
         match self.write(&mut records, total, &|_| Ok(()), stop, out).await? {
             Some(written) => self.tell(&written, out),
             None => Ok(Exit::Interrupted),

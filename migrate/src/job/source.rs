@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 pub use self::file::FileSource;
 pub use self::store::StoreSource;
 pub(super) use self::stream::KEPT;
-pub use self::stream::StreamSource;
 use crate::pinset::Pinset;
 
 /// What [`Identity::kind`] says of a store.

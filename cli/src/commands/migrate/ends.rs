@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{ErrorKind, NamespaceName};
-use pinstate_migrate::OpenFile;
-use pinstate_migrate::job::{FileSource, Source, StoreSource, StreamSource, Target};
+use pinstate_migrate::job::{FileSource, Source, StoreSource, Target};
 
 use crate::args::Global;
 use crate::ends::{End, Ends, What};
@@ -114,8 +113,7 @@ pub(super) async fn source(end: &End) -> Outcome<Arc<dyn Source>> {
             Arc::clone(file),
         )),
         What::Peer(peer) => {
-            let stream: Arc<dyn OpenFile> = Arc::clone(peer) as Arc<dyn OpenFile>;
-            Arc::new(StreamSource::new(end.name.clone(), peer.location(), stream))
+            Arc::new(FileSource::of_stream(end.name.clone(), end.name.clone(), Arc::clone(peer)))
         }
     })
 }

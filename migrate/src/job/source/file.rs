@@ -1,4 +1,4 @@
-//! The pins of a file in one of IPFS-Cluster's formats.
+//! The pins of a file, or of a stream, in one of IPFS-Cluster's formats.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -10,6 +10,7 @@ use pinstate_core::format::Entry;
 use pinstate_core::transfer::Entries;
 use pinstate_core::{Capabilities, Error, ErrorKind, Key, Operation, Result};
 
+use super::stream::{KEPT, Kept};
 use super::{Identity, Pages, Source, SourcePage, SourceRow, Written};
 use crate::pinset::{OpenFile, PinFile, Pinset};
 
@@ -27,6 +28,8 @@ pub struct FileSource {
     path: String,
     stamp: String,
     file: Arc<dyn OpenFile>,
+    /// The same, where it is a stream that a job keeps.
+    kept: Option<Arc<Kept>>,
 }
 
 impl FileSource {
@@ -39,7 +42,20 @@ impl FileSource {
         stamp: impl Into<String>,
         file: Arc<dyn OpenFile>,
     ) -> Self {
-        Self { name: name.into(), path: path.into(), stamp: stamp.into(), file }
+        Self { name: name.into(), path: path.into(), stamp: stamp.into(), file, kept: None }
+    }
+
+    /// The pins of a stream that can be read only as they are at the moment, such as those of a
+    /// running peer, of which `id` says where it comes from. A job keeps it in its folder.
+    #[must_use]
+    pub fn of_stream(
+        name: impl Into<String>,
+        id: impl Into<String>,
+        stream: Arc<dyn OpenFile>,
+    ) -> Self {
+        let kept = Arc::new(Kept::new(stream));
+        let file = Arc::clone(&kept) as Arc<dyn OpenFile>;
+        Self { kept: Some(kept), ..Self::new(name, id, "", file) }
     }
 }
 
@@ -53,7 +69,7 @@ impl fmt::Debug for FileSource {
 impl Source for FileSource {
     fn identity(&self) -> Identity {
         Identity {
-            kind: "file".to_owned(),
+            kind: if self.kept.is_some() { "stream" } else { "file" }.to_owned(),
             id: self.path.clone(),
             part: self.stamp.clone(),
             name: self.name.clone(),
@@ -64,8 +80,11 @@ impl Source for FileSource {
         None
     }
 
-    async fn keep(&self, _folder: &Path) -> Result<()> {
-        Ok(())
+    async fn keep(&self, folder: &Path) -> Result<()> {
+        match &self.kept {
+            Some(stream) => stream.fill(folder.join(KEPT)).await,
+            None => Ok(()),
+        }
     }
 
     async fn estimate(&self) -> Result<Option<u64>> {
