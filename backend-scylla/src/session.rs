@@ -1,12 +1,12 @@
 //! From a configuration to a session of the driver.
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pinstate_core::config::{Secret, invalid};
+use pinstate_core::config::Secret;
 use pinstate_core::{Operation, Outcome, Result};
 use scylla::authentication::{AuthError, AuthenticatorProvider, AuthenticatorSession};
 use scylla::client::execution_profile::ExecutionProfile;
@@ -156,12 +156,7 @@ impl Login {
         let password = match (&config.password, &config.password_file) {
             (_, Some(file)) => {
                 // Better said now than in the text of a failed login.
-                std::fs::read(file).map_err(|e| {
-                    invalid("'password_file' cannot be read")
-                        .with_backend(BACKEND)
-                        .with_context("file", file.display())
-                        .with_source(e)
-                })?;
+                read_password(file)?;
                 Password::File(file.clone())
             }
             (Some(secret), None) => Password::Set(secret.clone()),
@@ -175,15 +170,15 @@ impl Login {
             Password::Set(secret) => return Ok(secret.clone()),
             Password::File(file) => file,
         };
-        let shown = file.display().to_string();
         let file = file.clone();
-        let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(file)).await;
-        match read {
-            Ok(Ok(text)) => Ok(Secret::new(text.trim_end_matches(['\r', '\n']))),
-            Ok(Err(error)) => Err(format!("the password file {shown} cannot be read: {error}")),
-            Err(_) => Err(format!("the password file {shown} cannot be read")),
-        }
+        let read = tokio::task::spawn_blocking(move || read_password(&file)).await;
+        read.map_err(|_| "the password file could not be read".to_owned())?
+            .map_err(|error| error.to_string())
     }
+}
+
+fn read_password(file: &Path) -> Result<Secret> {
+    Secret::read("password_file", file).map_err(|error| error.with_backend(BACKEND))
 }
 
 #[async_trait]

@@ -112,7 +112,8 @@ pub trait Namespace: Send + Sync + fmt::Debug {
     async fn put(&self, put: Put, options: WriteOptions) -> Result<Written>;
 
     /// Deletes one record; a key that is not there is no error. With a condition a hidden
-    /// marker stays, so that an older put `if newer` cannot bring the record back.
+    /// marker stays, so that an older put `if newer` cannot bring the record back. Without one
+    /// none need stay, and one that was there may go: whoever writes `if newer` deletes so too.
     ///
     /// # Errors
     /// `Unsupported` for a condition that the store cannot check, `InvalidInput` for

@@ -2,7 +2,7 @@
 //! those that nothing could be done with.
 
 use pinstate_core::Result;
-use pinstate_core::config::invalid;
+use pinstate_core::config::{check_login, invalid};
 
 use super::{Level, ScyllaConfig, seconds};
 use crate::error::BACKEND;
@@ -41,15 +41,12 @@ impl ScyllaConfig {
         if self.degraded_reads == Some(Level::EachQuorum) {
             return refuse("'degraded_reads' is EACH_QUORUM, which servers refuse for reads");
         }
-        if self.username.is_none() && (self.password.is_some() || self.password_file.is_some()) {
-            return refuse("there is a password without 'username'");
-        }
-        if self.password.is_some() && self.password_file.is_some() {
-            return refuse("'password' and 'password_file' are both set: keep one");
-        }
-        if self.username.is_some() && self.password.is_none() && self.password_file.is_none() {
-            return refuse("'username' is set without 'password' or 'password_file'");
-        }
+        check_login(
+            self.username.as_deref(),
+            self.password.as_ref(),
+            self.password_file.as_deref(),
+        )
+        .map_err(|error| error.with_backend(BACKEND))?;
         for (key, value) in [
             ("timeout", self.timeout),
             ("connect_timeout", self.connect_timeout),

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures::FutureExt;
-use pinstate_core::{CheckedScan, Delete, ErrorKind, Key, ScanOptions, ScanStep, WriteOptions};
+use pinstate_core::{
+    BatchItem, BatchOptions, CheckedScan, Delete, ErrorKind, Key, ScanOptions, ScanStep,
+    WriteOptions,
+};
 
 use super::memory::scan_holds_a_few_pages;
 use crate::case::{Cx, Ns};
@@ -16,7 +19,8 @@ use crate::clause::clauses;
 clauses! {
     L1: "a scan is complete and gives nothing twice",
         "an export that lost pins was the reason for this house",
-        [complete_at_page_bounds, complete_when_large, keys_only_has_no_values];
+        [complete_at_page_bounds, complete_when_large, complete_when_few_are_left,
+         keys_only_has_no_values];
     L2: "a scan gives pages while it goes on, and holds no more than a few of them",
         "a list that is built whole before its first item does not fit into memory",
         [pages_come_one_by_one, scan_holds_a_few_pages as alone];
@@ -96,9 +100,35 @@ async fn complete_when_large(cx: Cx) -> Checked {
     complete(&ns, count, page).await
 }
 
+/// What divided its records as they became many puts parts together as they become few.
+async fn complete_when_few_are_left(cx: Cx) -> Checked {
+    const KEPT: usize = 37;
+    let count = cx.size(2_000, 100_000);
+    let ns = cx.namespace().await?;
+    ns.fill(pairs(count)).await?;
+    let gone: Vec<_> = (0..count).filter(|i| i % KEPT != 0).map(cid_like).collect();
+    for group in gone.chunks(500) {
+        let one = |key: &Vec<u8>| BatchItem::Delete(Delete::new(Key::copy_from(key), cx.version()));
+        ns.apply(group.iter().map(one).collect(), BatchOptions::new()).await?;
+    }
+    let left: BTreeMap<_, _> =
+        pairs(count).step_by(KEPT).map(|(key, value)| (key, Bytes::from(value))).collect();
+    ns.shows(&left).await?;
+    for (key, value) in &left {
+        same("a value that was left", ns.value(key).await?.as_ref(), Some(value))?;
+    }
+    ns.fill(pairs(count)).await?;
+    complete(&ns, count, cx.size(100, 1_000)).await
+}
+
 async fn keys_only_has_no_values(cx: Cx) -> Checked {
     let ns = cx.namespace().await?;
     ns.fill(pairs(50)).await?;
+    // Long values are often kept elsewhere, or shared instead of copied.
+    let most = usize::try_from(cx.capabilities().max_value_bytes).unwrap_or(usize::MAX);
+    for (key, len) in [(1, 1 << 10), (2, 5_000), (3, most.min(70_000))] {
+        ns.put(cid_like(key), vec![b'v'; len]).await?;
+    }
     let records = ns.scan(ScanOptions::new().with_page_rows(7).keys_only()).await?;
     same("records", records.len(), 50)?;
     holds(records.iter().all(|record| record.value.is_empty()), || {

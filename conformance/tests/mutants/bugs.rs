@@ -56,6 +56,10 @@ bugs! {
     ScanStopsAtAThousand => ["L1"];
     /// Each page begins with the row that ended the one before.
     PageRepeatsRow => ["L1"];
+    /// A scan of keys alone leaves the values where they are long.
+    LongValuesInKeyScans => ["L1"];
+    /// As parts of what is stored are put together, a record gets lost.
+    LostInMerge => ["L1"];
     /// A namespace that goes away under a scan ends it as if it were complete.
     CutOffScanEnds => ["L7", "N5"];
     /// Every page is read from the present, while one moment is promised.

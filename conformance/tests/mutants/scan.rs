@@ -95,6 +95,11 @@ impl BrokenScan {
                 page.items.retain(|row| row.as_ref().map_or(true, |row| pins::is_listed(bug, row)));
                 page.items.iter_mut().flatten().for_each(|row| pins::listed(bug, row));
             }
+            Bug::LongValuesInKeyScans if self.options.keys_only => {
+                for row in page.items.iter_mut().flatten().filter(|row| row.value.len() < 1_024) {
+                    row.value = Bytes::new();
+                }
+            }
             Bug::PagesBackwards => page.items.reverse(),
             Bug::ScansShareRows => {
                 let scans = self.scans.as_ref().map_or(1, |scans| scans.load(Ordering::SeqCst));

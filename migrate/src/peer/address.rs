@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use pinstate_core::config::{Authority, Secret, Settings, StoreUri, invalid};
+use pinstate_core::config::{Authority, Secret, Settings, StoreUri, check_login, invalid};
 use pinstate_core::{Error, Result};
 use serde::Deserialize;
 
@@ -103,21 +103,13 @@ impl FromStr for Address {
 
 impl Asked {
     fn check(&self, encrypted: bool) -> Result<()> {
-        let refuse = |text: &'static str| Err(invalid(text));
-        if self.username.is_none() && (self.password.is_some() || self.password_file.is_some()) {
-            return refuse("there is a password for the peer without a user: http://USER@HOST");
-        }
-        if self.password.is_some() && self.password_file.is_some() {
-            return refuse("the peer's address has a password and 'password_file': keep one");
-        }
-        if self.username.is_some() && self.password.is_none() && self.password_file.is_none() {
-            return refuse(
-                "the peer's address has a user without a password: name a file that has it with \
-                 ?password_file=FILE",
-            );
-        }
+        check_login(
+            self.username.as_deref(),
+            self.password.as_ref(),
+            self.password_file.as_deref(),
+        )?;
         if self.ca_file.is_some() && !encrypted {
-            return refuse("'ca_file' is for https:// alone");
+            return Err(invalid("'ca_file' is for https:// alone"));
         }
         Ok(())
     }
@@ -130,13 +122,7 @@ impl Asked {
         let Some(user) = self.username.clone() else { return Ok(None) };
         let password = match (&self.password, &self.password_file) {
             (Some(password), _) => password.clone(),
-            (None, Some(path)) => {
-                let text = std::fs::read_to_string(path).map_err(|error| {
-                    invalid(format!("'password_file' {} cannot be read", path.display()))
-                        .with_source(error)
-                })?;
-                Secret::new(text.trim_end_matches(['\r', '\n']))
-            }
+            (None, Some(file)) => Secret::read("password_file", file)?,
             (None, None) => return Ok(None),
         };
         Ok(Some((user, password)))
@@ -181,7 +167,7 @@ mod tests {
             ("http://h:99999", "port"),
             ("http://h1,h2", "port"),
             ("http://me@h", "password_file"),
-            ("http://h?password_file=x", "USER"),
+            ("http://h?password_file=x", "'username'"),
             ("http://me:hunter2@h?password_file=x", "keep one"),
             ("http://h?ca_file=x", "https"),
             ("http://me:hunter2@h?tmeout=5", "timeout"),

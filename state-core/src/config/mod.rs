@@ -24,7 +24,7 @@ mod uri;
 
 pub use file::{Config, StoreConfig};
 pub use registry::{BackendFactory, OpenOptions, Registry};
-pub use secret::{HIDDEN, Secret, is_secret};
+pub use secret::{HIDDEN, Secret, check_login, is_secret};
 pub use settings::Settings;
 pub use units::ByteSize;
 pub use unknown::nearest;

@@ -85,7 +85,10 @@ impl IntoFile {
             let aside = tempfile::tempdir().map_err(|error| {
                 Failure::file(Operation::Migrate, "cannot make a temporary folder", error)
             })?;
-            source.keep(aside.path()).await?;
+            tokio::select! {
+                kept = source.keep(aside.path()) => kept?,
+                () = stop.stopped() => return Ok(Exit::Interrupted),
+            }
             self.write(source, args, global, out, &stop).await
         }
         .await;
