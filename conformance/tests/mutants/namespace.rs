@@ -356,7 +356,7 @@ impl Namespace for BrokenNamespace {
                     *deletes += batch.iter().filter(is_delete).count();
                     (before, *deletes)
                 };
-                if (before..now).contains(&1_000) {
+                if (before..now).contains(&1_800) {
                     let touched: Vec<_> = batch.iter().map(BatchItem::key).collect();
                     let mut rows = self.rows().await?.into_iter();
                     if let Some(lost) = rows.find(|row| !touched.contains(&&row.key)) {
