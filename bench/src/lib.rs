@@ -40,6 +40,30 @@
 //!                                   └─ run ── compare ── report
 //! ```
 
+mod contest;
+mod find_rate;
+mod load;
+mod measure;
+pub mod model;
+mod operations;
 pub mod outcome;
+mod pins;
 pub mod report;
+mod resources;
+mod schedule;
+mod session;
 pub mod stats;
+mod subject;
+mod warmup;
+mod work;
+mod workload;
+
+pub use contest::Contest;
+pub use find_rate::{Found, Promise, find_rate};
+pub use load::{Load, Loop};
+pub use operations::{Operation, Operations};
+pub use pins::Pins;
+pub use schedule::{Arrivals, Schedule};
+pub use session::Session;
+pub use subject::{Pinset, Subject};
+pub use workload::{BadWorkload, Keys, OperationKind, PinShape, Workload};

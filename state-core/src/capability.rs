@@ -97,6 +97,16 @@ pub enum Consistency {
     Eventual,
 }
 
+impl fmt::Display for Consistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Linearizable => "linearizable",
+            Self::ReadYourWrites => "reads its own writes",
+            Self::Eventual => "eventual",
+        })
+    }
+}
+
 /// What a write is safe from once it has reached a level.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -68,6 +68,8 @@ operations! {
     Health = "health",
     /// Waiting for durability.
     Sync = "sync",
+    /// Measuring a store.
+    Bench = "bench",
     /// Closing a store.
     Close = "close",
     /// Adding a pin.

@@ -1,0 +1,406 @@
+//! Gives a store operations at their times, or as fast as clients can.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use parking_lot::Mutex;
+use pinstate_core::transfer::StopFlag;
+use pinstate_core::{Error, ErrorKind, Result};
+
+use crate::operations::Operations;
+use crate::outcome::Mode;
+use crate::resources::Stand;
+use crate::schedule::{Arrivals, Schedule};
+use crate::warmup::Warmup;
+use crate::work::{Work, cancelled};
+
+/// How operations are given.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Loop {
+    /// So many a second, whatever becomes of those before.
+    Open {
+        /// Operations a second.
+        rate: f64,
+        /// How their times are spread.
+        arrivals: Arrivals,
+    },
+    /// By so many clients, each of which waits for its answer.
+    Closed {
+        /// How many.
+        clients: usize,
+    },
+}
+
+impl Loop {
+    /// The same, as reports have it.
+    #[must_use]
+    pub fn mode(self) -> Mode {
+        match self {
+            Self::Open { rate, arrivals } => {
+                Mode::Open { rate, arrivals: arrivals.name().to_owned() }
+            }
+            Self::Closed { clients } => Mode::Closed { clients },
+        }
+    }
+}
+
+/// How much is done in one run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Load {
+    /// How operations are given.
+    pub how: Loop,
+    /// Most operations under way at the same time in an open loop.
+    pub in_flight: usize,
+    /// Longest time before it is measured.
+    pub warmup: Duration,
+    /// How long it is measured.
+    pub measured: Duration,
+    /// The length of a window.
+    pub window: Duration,
+    /// Most operations, warm-up included. A run that ends by it is measured for as long as it
+    /// went.
+    pub operations: u64,
+}
+
+impl Load {
+    /// With half a minute of measuring, in windows of half a second, and at most ten seconds
+    /// before.
+    #[must_use]
+    pub fn new(how: Loop) -> Self {
+        Self {
+            how,
+            in_flight: 10_000,
+            warmup: Duration::from_secs(10),
+            measured: Duration::from_secs(30),
+            window: Duration::from_millis(500),
+            operations: u64::MAX,
+        }
+    }
+}
+
+/// What those who give operations are told, and tell.
+#[derive(Debug)]
+struct Control {
+    /// Nanoseconds since the beginning: when counting begins, and when giving ends.
+    from: AtomicU64,
+    until: AtomicU64,
+    under_way: AtomicUsize,
+    begun: AtomicU64,
+    most: u64,
+    stop: StopFlag,
+}
+
+impl Control {
+    fn is_over(&self, at: Duration) -> bool {
+        nanos(at) >= self.until.load(Ordering::Acquire)
+            || self.begun.load(Ordering::Relaxed) >= self.most
+            || self.stop.is_set()
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// One more that is under way, until it is dropped.
+struct UnderWay(Arc<Control>);
+
+impl UnderWay {
+    fn new(control: &Arc<Control>) -> Self {
+        control.under_way.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(control))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.under_way.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// What can be said of the giving of operations in an open loop, over what counts.
+#[derive(Debug)]
+pub(crate) struct Paced {
+    given: u64,
+    /// Had to wait since too many were under way.
+    waited: u64,
+    /// How late operations were given that had not to wait.
+    late: Histogram<u64>,
+    /// How late the last one was given.
+    behind: Duration,
+}
+
+/// What a run came to, as far as the load knows.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    /// Those that were not given.
+    pub(crate) operations: Operations,
+    /// The windows that count.
+    pub(crate) counting: Range<u64>,
+    /// Seconds of load before it was measured.
+    pub(crate) warmup: Duration,
+    pub(crate) warm: bool,
+    /// What can be said of the giving, in an open loop.
+    pub(crate) paced: Option<Paced>,
+    /// Where the process stood when measuring began, and when it ended.
+    pub(crate) stands: (Stand, Stand),
+    /// Bytes of keys and values that were written meanwhile.
+    pub(crate) written: u64,
+}
+
+/// Gives all operations of a run.
+pub(crate) async fn run(
+    work: &Arc<Work>,
+    operations: Operations,
+    load: &Load,
+    seed: u64,
+    stop: &StopFlag,
+) -> Result<Ran> {
+    let control = Arc::new(Control {
+        from: AtomicU64::new(u64::MAX),
+        until: AtomicU64::new(u64::MAX),
+        under_way: AtomicUsize::new(0),
+        begun: AtomicU64::new(0),
+        most: load.operations,
+        stop: stop.clone(),
+    });
+    let given = match load.how {
+        Loop::Open { rate, arrivals } => {
+            let schedule = Schedule::new(rate, arrivals, seed).map_err(bad)?;
+            let (work, control, cap) = (Arc::clone(work), Arc::clone(&control), load.in_flight);
+            tokio::task::spawn_blocking(move || {
+                let (operations, paced) = pace(&work, operations, schedule, &control, cap);
+                (operations, Some(paced))
+            })
+        }
+        Loop::Closed { clients } => {
+            let (work, control) = (Arc::clone(work), Arc::clone(&control));
+            tokio::spawn(async move { (closed(&work, operations, &control, clients).await, None) })
+        }
+    };
+    let watched = watch(work, load, &control).await;
+    control.until.store(0, Ordering::Release);
+    let (operations, paced) = given.await.map_err(|error| {
+        Error::new(ErrorKind::Internal, pinstate_core::Operation::Bench, "the load died")
+            .with_source(error)
+    })?;
+    while control.under_way.load(Ordering::Acquire) > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    if stop.is_set() {
+        return Err(cancelled());
+    }
+    if watched.counting.is_empty() {
+        return Err(bad("all operations were given before any was measured: take more of them, \
+                        or a shorter warm-up"
+            .into()));
+    }
+    let Watched { counting, warm, stands, written } = watched;
+    let warmup = load.window * u32::try_from(counting.start).unwrap_or(u32::MAX);
+    Ok(Ran { operations, counting, warmup, warm, paced, stands, written })
+}
+
+fn bad(what: String) -> Error {
+    Error::new(ErrorKind::InvalidInput, pinstate_core::Operation::Bench, what)
+}
+
+/// What was seen of a load from beside it.
+struct Watched {
+    counting: Range<u64>,
+    warm: bool,
+    stands: (Stand, Stand),
+    written: u64,
+}
+
+/// Looks at windows until they are alike, and then lets so many count.
+async fn watch(work: &Work, load: &Load, control: &Control) -> Watched {
+    let window = |number: u64| load.window * u32::try_from(number).unwrap_or(u32::MAX);
+    let until = async |number: u64| {
+        let at = tokio::time::Instant::from_std(work.begin + window(number));
+        tokio::select! {
+            () = tokio::time::sleep_until(at) => {}
+            () = control.stop.stopped() => {}
+            () = all_given(control) => {}
+        }
+    };
+    let mut warmup = Warmup::default();
+    let mut number = 0;
+    let warm = loop {
+        if window(number) >= load.warmup {
+            break false;
+        }
+        until(number + 1).await;
+        let (operations, median) = work.measure.look(number);
+        // In an open loop how many there are says nothing about the store.
+        let operations = if matches!(load.how, Loop::Open { .. }) { 1 } else { operations };
+        if warmup.saw(if median == 0 { 0 } else { operations }, median) {
+            break true;
+        }
+        if control.is_over(Duration::ZERO) {
+            break false;
+        }
+        number += 1;
+    };
+    // The window that is under way began without counting.
+    let first = if number == 0 && !warm { 0 } else { number + 2 };
+    let count = load.measured.as_nanos().div_ceil(load.window.as_nanos().max(1)).max(1);
+    let counting = first..first + u64::try_from(count).unwrap_or(u64::MAX);
+    work.measure.count(&counting);
+    control.from.store(nanos(window(counting.start)), Ordering::Release);
+    control.until.store(nanos(window(counting.end)), Ordering::Release);
+    until(counting.start).await;
+    let (began, before) = (Stand::now(), work.written.load(Ordering::Relaxed));
+    until(counting.end).await;
+    let stands = (began, Stand::now());
+    // Whole windows, where all operations were given before the end.
+    let over = work.begin.elapsed().as_nanos() / load.window.as_nanos().max(1);
+    let end = counting.end.min(u64::try_from(over).unwrap_or(u64::MAX));
+    let counting = counting.start..end;
+    Watched { counting, warm, stands, written: work.written.load(Ordering::Relaxed) - before }
+}
+
+/// Returns once as many operations were given as there may be.
+async fn all_given(control: &Control) {
+    while control.begun.load(Ordering::Relaxed) < control.most {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// So many clients, each with one operation at a time.
+async fn closed(
+    work: &Arc<Work>,
+    operations: Operations,
+    control: &Arc<Control>,
+    clients: usize,
+) -> Operations {
+    let operations = Arc::new(Mutex::new(operations));
+    let client = |_| {
+        let (work, control) = (Arc::clone(work), Arc::clone(control));
+        let operations = Arc::clone(&operations);
+        tokio::spawn(async move {
+            while !control.is_over(work.begin.elapsed()) {
+                let Some(operation) = operations.lock().next() else { return };
+                let number = control.begun.fetch_add(1, Ordering::Relaxed);
+                let _under_way = UnderWay::new(&control);
+                work.one(number, operation, None).await;
+                // A store that never waits would keep timers from being looked at.
+                tokio::task::coop::consume_budget().await;
+            }
+        })
+    };
+    let clients: Vec<_> = (0..clients.max(1)).map(client).collect();
+    for client in clients {
+        // One that panicked has told why; the others go on.
+        let _ = client.await;
+    }
+    // Clients are gone, and with them all other owners.
+    Arc::into_inner(operations).map_or_else(|| unreachable!("the only owner"), Mutex::into_inner)
+}
+
+/// The longest sleep between looks at whether to stop.
+const NAP: Duration = Duration::from_millis(50);
+/// How long to wait for a place among those under way.
+const FULL: Duration = Duration::from_micros(100);
+
+/// Begins each operation when it is its time. Blocks.
+fn pace(
+    work: &Arc<Work>,
+    mut operations: Operations,
+    schedule: Schedule,
+    control: &Arc<Control>,
+    cap: usize,
+) -> (Operations, Paced) {
+    let runtime = tokio::runtime::Handle::current();
+    // The kernel lets sleepers sleep fifty microseconds longer unless it is told not to.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+    let late = crate::measure::histogram();
+    let mut paced = Paced { given: 0, waited: 0, late, behind: Duration::ZERO };
+    for at in schedule {
+        if control.is_over(at) {
+            break;
+        }
+        let due = work.begin + at;
+        while let Some(left) = due.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) {
+            std::thread::sleep(left.min(NAP));
+            if control.is_over(at) {
+                break;
+            }
+        }
+        if control.is_over(at) {
+            break;
+        }
+        let mut waited = false;
+        while control.under_way.load(Ordering::Acquire) >= cap && !control.stop.is_set() {
+            waited = true;
+            std::thread::sleep(FULL);
+        }
+        let Some(operation) = operations.next() else { break };
+        if nanos(work.begin.elapsed()) >= control.from.load(Ordering::Acquire) {
+            paced.given += 1;
+            paced.behind = due.elapsed();
+            if waited {
+                paced.waited += 1;
+            } else {
+                crate::measure::record(&mut paced.late, paced.behind);
+            }
+        }
+        let number = control.begun.fetch_add(1, Ordering::Relaxed);
+        let (work, under_way) = (Arc::clone(work), UnderWay::new(control));
+        runtime.spawn(async move {
+            work.one(number, operation, Some(due)).await;
+            drop(under_way);
+        });
+    }
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::set_current_timer_slack(None);
+    (operations, paced)
+}
+
+impl Paced {
+    /// Why the rate was not kept, where it was not, though so many were answered.
+    pub(crate) fn saturated(&self, answered: u64) -> Option<String> {
+        /// So many of all may have to wait for a place.
+        const WAITED: f64 = 0.01;
+        /// So many of all must be answered before the end.
+        const ANSWERED: f64 = 0.98;
+        /// So late may the ninety-ninth of a hundred be given.
+        const LATE: Duration = Duration::from_millis(10);
+        /// So late may the last one be given.
+        const BEHIND: Duration = Duration::from_millis(200);
+        if self.behind > BEHIND {
+            return Some(format!(
+                "at its end the load was {:.1} s behind: {} of the last {} operations had to wait \
+                 since too many were under way",
+                self.behind.as_secs_f64(),
+                self.waited,
+                self.given
+            ));
+        }
+        let given = self.given as f64;
+        if self.waited as f64 > WAITED * given {
+            return Some(format!(
+                "{} of {} operations had to wait since too many were under way: the store does \
+                 not do so many a second",
+                self.waited, self.given
+            ));
+        }
+        if (answered as f64) < ANSWERED * given {
+            return Some(format!(
+                "{answered} of {} operations were answered: the store does not do so many a second",
+                self.given
+            ));
+        }
+        let late = Duration::from_nanos(self.late.value_at_quantile(0.99));
+        (!self.late.is_empty() && late > LATE).then(|| {
+            format!(
+                "one in a hundred operations was given {late:?} late or more: this machine does \
+                 not give so many a second"
+            )
+        })
+    }
+}
