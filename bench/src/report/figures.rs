@@ -138,6 +138,15 @@ pub(super) fn word(verdict: Verdict) -> &'static str {
     }
 }
 
+/// Those of the two that answered wrongly.
+pub(super) fn failed<'a>(report: &'a Report, comparison: &Comparison) -> Vec<&'a str> {
+    let wrong = |subject: &usize| {
+        report.runs.iter().any(|run| run.subject == *subject && run.wrong_count > 0)
+    };
+    let both = [comparison.base, comparison.other].into_iter().filter(wrong);
+    both.map(|subject| name(report, subject)).collect()
+}
+
 /// What a comparison comes to, as the end of a sentence that begins with a name.
 pub(super) fn headline(report: &Report, comparison: &Comparison) -> String {
     let base = name(report, comparison.base);

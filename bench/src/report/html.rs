@@ -50,6 +50,9 @@ pub fn html(report: &Report) -> String {
                 section {
                     h2 { "Figures" }
                     (tables::figures(&subjects))
+                    p.note {
+                        "Medians of the runs that kept their rate; errors are those of all runs."
+                    }
                     (tables::not_warm(report))
                 }
                 @if !report.comparisons.is_empty() {
@@ -68,7 +71,7 @@ pub fn html(report: &Report) -> String {
                         (time::throughput(&subjects, &columns))
                         (time::p99(&subjects, &columns))
                     }
-                    div.charts { (heat::heat(&subjects, &columns)) }
+                    div.charts.small { (heat::heat(&subjects, &columns)) }
                 }
                 section {
                     h2 { "What was measured" }
@@ -81,6 +84,10 @@ pub fn html(report: &Report) -> String {
                 section {
                     h2 { "What it took" }
                     (tables::resources(&subjects))
+                    p.note {
+                        "Of the process that gave the load, in which embedded stores work too. A "
+                        "server's own processes are not counted."
+                    }
                 }
                 section {
                     h2 { "Runs" }

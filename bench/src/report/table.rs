@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::figures::{ALL, Figures, headline, mode, name, title, values, word};
+use super::figures::{ALL, Figures, failed, headline, mode, name, title, values, word};
 use super::units::{UNKNOWN, count, rate, ratio, time};
 use crate::outcome::{Comparison, Report};
 
@@ -75,6 +75,9 @@ fn subjects(text: &mut String, report: &Report) {
 fn compared(text: &mut String, report: &Report, comparison: &Comparison) {
     let (base, other) = (name(report, comparison.base), name(report, comparison.other));
     line(text, 0, &format!("{other} {}", headline(report, comparison)));
+    for subject in failed(report, comparison) {
+        line(text, 2, &format!("{subject} ANSWERED WRONGLY: its speed counts for nothing"));
+    }
     for promise in &comparison.unequal {
         line(text, 2, &format!("UNEQUAL PROMISES, {promise}"));
     }

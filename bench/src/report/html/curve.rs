@@ -73,8 +73,8 @@ fn labels(last: f64) -> Vec<Label> {
     let named = ["50 %", "90 %", "99 %", "99.9 %", "99.99 %", "99.999 %", "99.9999 %"];
     let label = |(place, text): (usize, &&str)| {
         let nines = if place == 0 { nines(0.5) } else { place as f64 };
-        // The longest ones need more room than a narrow screen has.
-        let minor = last > 4.3 && place.is_multiple_of(2) && place > 0;
+        // A narrow screen has room for five.
+        let minor = last >= 5.0 && place.is_multiple_of(2) && place > 0;
         (nines <= last).then(|| Label { minor, ..Label::new(nines / last, (*text).to_owned()) })
     };
     named.iter().enumerate().filter_map(label).collect()

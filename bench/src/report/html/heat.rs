@@ -7,11 +7,12 @@ use maud::{Markup, html};
 
 use super::columns::{Column, Columns};
 use super::plot::{Axis, Plot, SIZE, class, number};
+use crate::outcome::Run;
 use crate::report::figures::Figures;
 use crate::report::units::time;
 
 /// How many rows the range of times has.
-const ROWS: usize = 36;
+const ROWS: usize = 48;
 /// The least part of a window's operations for each shade, the palest first.
 const SHADES: [f64; 7] = [0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3];
 
@@ -24,16 +25,11 @@ pub(super) fn heat(subjects: &[Figures<'_>], columns: &Columns) -> Markup {
 }
 
 fn map(figures: &Figures<'_>, columns: &Columns, axis: Axis) -> Markup {
-    let mut shades = SHADES.map(|_| String::new());
-    for column in figures.runs.iter().flat_map(|run| columns.run(run)) {
-        paint(&mut shades, &column, axis);
-    }
     let saturated: Vec<usize> = figures.saturated().iter().map(|run| run.round).collect();
     let drawing = html! {
-        g.heat.(class(figures.place)) {
-            @for (shade, path) in shades.iter().enumerate() {
-                @if !path.is_empty() { path.{ "h" (shade) } d=(path) {} }
-            }
+        g.(class(figures.place)) {
+            g.heat { (cells(&figures.sound(), columns, axis)) }
+            g.heat.saturated { (cells(&figures.saturated(), columns, axis)) }
         }
     };
     let name = &figures.setup.name;
@@ -41,14 +37,14 @@ fn map(figures: &Figures<'_>, columns: &Columns, axis: Axis) -> Markup {
         figure {
             figcaption {
                 b { "Latencies of " (name) "." } " "
-                @if !saturated.is_empty() { span.bad { "Saturated in rounds marked red." } }
+                @if !saturated.is_empty() { span.bad { "Saturated runs are red." } }
             }
             ul.legend.{ (class(figures.place)) } {
                 li { "few" }
                 li.shades aria-hidden="true" {
                     @for shade in 0..SHADES.len() { span.{ "h" (shade) } {} }
                 }
-                li { "many of a window's operations" }
+                li { "many operations" }
             }
             (Plot {
                 about: format!("latencies of {name} over time"),
@@ -58,6 +54,19 @@ fn map(figures: &Figures<'_>, columns: &Columns, axis: Axis) -> Markup {
                 class: "middle",
                 drawing,
             }.draw())
+        }
+    }
+}
+
+/// The cells of some runs, by shade.
+fn cells(runs: &[&Run], columns: &Columns, axis: Axis) -> Markup {
+    let mut shades = SHADES.map(|_| String::new());
+    for column in runs.iter().flat_map(|run| columns.run(run)) {
+        paint(&mut shades, &column, axis);
+    }
+    html! {
+        @for (shade, path) in shades.iter().enumerate() {
+            @if !path.is_empty() { path.{ "h" (shade) } d=(path) {} }
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) fn setups(subjects: &[Figures<'_>]) -> Markup {
         @if durability || consistency {
             p.note { "Promises that are not the same for all stand out." }
         }
-        div.runs {
+        div.runs.small {
             @for figures in subjects {
                 @let setup = figures.setup;
                 section.run.plain {

@@ -83,7 +83,11 @@ impl Axis {
     pub(super) fn labels(&self, text: impl Fn(f64) -> String) -> Vec<Label> {
         let values: Vec<f64> = if self.logarithmic {
             // Of a wide range powers of ten are enough.
-            let steps: &[f64] = if self.to / self.from > 100.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
+            let steps: &[f64] = match self.to / self.from {
+                wide if wide > 100.0 => &[1.0],
+                narrow if narrow <= 5.0 => &[1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0],
+                _ => &[1.0, 2.0, 5.0],
+            };
             let powers = self.from.log10().floor() as i32..=self.to.log10().ceil() as i32;
             let all = powers.flat_map(|power| steps.iter().map(move |n| n * 10_f64.powi(power)));
             // Powers are not exact.
@@ -221,6 +225,10 @@ mod tests {
         has(
             Axis::logarithmic([30.0, 400.0]),
             &[(0.0, "20"), (28.0, "50"), (50.0, "100"), (72.0, "200"), (100.0, "500")],
+        );
+        has(
+            Axis::logarithmic([21.0, 45.0]),
+            &[(0.0, "20"), (44.0, "30"), (76.0, "40"), (100.0, "50")],
         );
         has(
             Axis::logarithmic([100.0, 100_000.0]),

@@ -19,7 +19,7 @@ impl Scale {
             metrics.flat_map(|metric| [metric.interval.0, metric.interval.1, metric.ratio]);
         let away = ratios.filter(|ratio| ratio.is_finite() && *ratio > 0.0);
         let most = away.map(|ratio| ratio.max(1.0 / ratio)).fold(1.0, f64::max);
-        let round = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0];
+        let round = [1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0];
         Self { most: round.into_iter().find(|round| *round >= most).unwrap_or(most) }
     }
 
@@ -33,9 +33,9 @@ pub(super) fn ratios(report: &Report) -> Markup {
     let scale = Scale::of(report.comparisons.iter().flat_map(|comparison| &comparison.metrics));
     html! {
         p.note {
-            "How often the figure of the first one fits into that of the other: bars go from 1, where "
-            "both are the same, to the ratio, and lines show where it lies in 95 of 100 "
-            "resamplings. More throughput is better, and so is less latency."
+            "The figure of a store, divided by that of the first one. Bars go from 1, where both are the "
+            "same, to the ratio, and lines show where it lies in 95 of 100 resamplings. More "
+            "throughput is better, and so is less latency."
         }
         @for comparison in &report.comparisons {
             @let (base, other) = (name(report, comparison.base), name(report, comparison.other));
@@ -49,7 +49,7 @@ pub(super) fn ratios(report: &Report) -> Markup {
                         span {}
                         span.ticks {
                             @for tick in [1.0 / scale.most, 1.0, scale.most] {
-                                span { "×" (ratio(tick)) }
+                                span { "×" (if tick == 1.0 { "1".to_owned() } else { ratio(tick) }) }
                             }
                         }
                     }

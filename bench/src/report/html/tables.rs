@@ -42,7 +42,7 @@ fn errors(errors: &BTreeMap<&str, u64>) -> Markup {
 /// A row for each store.
 pub(super) fn figures(subjects: &[Figures<'_>]) -> Markup {
     wide(html! {
-        table.figures {
+        table {
             thead { tr {
                 th scope="col" { "store" } th.number scope="col" { "throughput" }
                 @for (percentile, _) in PERCENTILES { th.number scope="col" { (percentile) } }
@@ -71,7 +71,6 @@ pub(super) fn figures(subjects: &[Figures<'_>]) -> Markup {
                 }
             }
         }
-        p.note { "Medians of the runs that kept their rate; errors are those of all runs." }
     })
 }
 
@@ -97,7 +96,7 @@ pub(super) fn kinds(subjects: &[Figures<'_>]) -> Markup {
         }
     }
     wide(html! {
-        table.figures {
+        table {
             thead { tr {
                 th scope="col" { "store" } th.number scope="col" { "operations" }
                 @for (percentile, _) in PERCENTILES { th.number scope="col" { (percentile) } }
@@ -147,7 +146,7 @@ const RESOURCES: [Resource; 8] = [
 /// A column for each store.
 pub(super) fn resources(subjects: &[Figures<'_>]) -> Markup {
     wide(html! {
-        table.figures {
+        table.resources {
             thead { tr {
                 th scope="col" { "a run" }
                 @for figures in subjects {
@@ -165,10 +164,6 @@ pub(super) fn resources(subjects: &[Figures<'_>]) -> Markup {
                 }
             }
         }
-        p.note {
-            "Of the process that gave the load, in which embedded stores work too. A server's own "
-            "processes are not counted."
-        }
     })
 }
 
@@ -176,9 +171,14 @@ pub(super) fn resources(subjects: &[Figures<'_>]) -> Markup {
 pub(super) fn runs(report: &Report) -> Markup {
     html! {
         details {
-            summary { (report.runs.len()) " runs, and their histogram logs" }
+            summary {
+                @match report.runs.len() {
+                    1 => { "1 run, and its histogram log" }
+                    runs => { (runs) " runs, and their histogram logs" }
+                }
+            }
             (wide(html! {
-                table.figures {
+                table {
                     thead { tr {
                         th scope="col" { "store" } th.number scope="col" { "round" }
                         th scope="col" { "load" } th.number scope="col" { "warm-up" }

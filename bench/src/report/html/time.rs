@@ -81,7 +81,7 @@ fn draw(
         figure {
             figcaption {
                 (caption)
-                @if lines.iter().any(|line| line.saturated) { " Saturated runs are pale." }
+                @if lines.iter().any(|line| line.saturated) { span.bad { " Saturated runs are red." } }
             }
             (legend(subjects))
             (Plot {

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use crate::outcome::{Comparison, Report, Verdict};
-use crate::report::figures::{Figures, headline, name, title, values, word};
+use crate::report::figures::{Figures, failed, headline, name, title, values, word};
 use crate::report::units::{count, ratio};
 
 /// Stores that answered wrongly have failed, however fast they were.
@@ -14,7 +14,7 @@ pub(super) fn wrong(subjects: &[Figures<'_>]) -> Markup {
                 h2.bad { (figures.setup.name) " answered wrongly" }
                 p {
                     @match figures.wrong() { 1 => { "One answer" }, more => { (count(more)) " answers" } }
-                    " no right store gives: whatever else is said of it here, it has failed."
+                    " that no right store gives: whatever else is said of it here, it has failed."
                 }
                 @for run in figures.runs.iter().filter(|run| run.wrong_count > 0) {
                     h4 { "Round " (run.round) ", " (count(run.wrong_count)) " wrong" }
@@ -63,7 +63,10 @@ pub(super) fn comparisons(report: &Report) -> Markup {
 }
 
 /// The colour of a card: what all verdicts have in common.
-fn standing(comparison: &Comparison) -> &'static str {
+fn standing(report: &Report, comparison: &Comparison) -> &'static str {
+    if !failed(report, comparison).is_empty() {
+        return "red";
+    }
     let any = |verdict| comparison.metrics.iter().any(|metric| metric.verdict == verdict);
     match (any(Verdict::Faster), any(Verdict::Slower)) {
         (true, true) => "weak",
@@ -76,18 +79,24 @@ fn standing(comparison: &Comparison) -> &'static str {
 fn card(report: &Report, comparison: &Comparison) -> Markup {
     let (base, other) = (name(report, comparison.base), name(report, comparison.other));
     html! {
-        section.run.(standing(comparison)) {
+        section.run.(standing(report, comparison)) {
             p.verdict { (other) " " (headline(report, comparison)) }
-            @for promise in &comparison.unequal {
-                p.unequal { b { "No contest among equals." } " " (promise) }
+            @for subject in failed(report, comparison) {
+                p.problem { (subject) " answered wrongly: its speed counts for nothing." }
+            }
+            @if !comparison.unequal.is_empty() {
+                div.unequal {
+                    b { "No contest among equals: what they promise is not the same." }
+                    ul { @for promise in &comparison.unequal { li { (promise) } } }
+                }
             }
             ul.sentences {
                 @for metric in &comparison.metrics {
                     @let (first, second) = values(metric);
                     @let (low, high) = metric.interval;
                     li {
-                        b { (title(metric)) } ": " (second) " for " (other) " and " (first) " for " (base)
-                        ", which is " b { (ratio(metric.ratio)) } " times as much ("
+                        b { (title(metric)) } ": " (second) ", "
+                        b { (ratio(metric.ratio)) " times" } " the " (first) " of " (base) " ("
                         (ratio(low)) " to " (ratio(high)) "): " (word(metric.verdict)) "."
                     }
                 }
