@@ -17,8 +17,8 @@ use crate::commands::conformance;
 #[cfg(feature = "scylla")]
 use crate::commands::schema;
 use crate::commands::{
-    cleanup, completions, config, count, digest, export, import, migrate, mirror, namespaces, pin,
-    state, verify,
+    bench, cleanup, completions, config, count, digest, export, import, migrate, mirror,
+    namespaces, pin, state, verify,
 };
 use crate::exit::Exit;
 use crate::output::Form;
@@ -110,6 +110,9 @@ pub(crate) enum Command {
     Migrate(migrate::MigrateCommand),
     #[command(subcommand)]
     Mirror(mirror::MirrorCommand),
+    #[command(subcommand)]
+    Bench(bench::BenchCommand),
+    Compare(bench::CompareArgs),
     /// List, create and drop namespaces
     #[command(subcommand)]
     Namespaces(namespaces::NamespacesCommand),

@@ -1,6 +1,7 @@
 //! The commands: one room each.
 
 pub(crate) mod backends;
+pub(crate) mod bench;
 pub(crate) mod cleanup;
 pub(crate) mod completions;
 pub(crate) mod config;
@@ -58,6 +59,8 @@ async fn dispatch(global: &Global, command: Command, out: Output) -> Outcome {
         Command::Diff(args) => verify::diff(global, args, out).await,
         Command::Migrate(command) => migrate::run(global, command, out).await,
         Command::Mirror(command) => mirror::run(global, command, out).await,
+        Command::Bench(command) => bench::run(global, command, out).await,
+        Command::Compare(args) => bench::compare(global, args, out).await,
         Command::Namespaces(command) => namespaces::run(global, command, out).await,
         Command::Cleanup(args) => cleanup::run(global, args, out).await,
         Command::Health => health::run(global, out).await,
