@@ -232,7 +232,7 @@ pub struct Metric {
     pub other: f64,
     /// `other / base`.
     pub ratio: f64,
-    /// Where that lies in 95 of 100 resamplings.
+    /// Where the true ratio lies in 95 of 100 cases, as [`crate::stats`] has it.
     pub interval: (f64, f64),
     /// How likely chance alone would be as far from 1, corrected for the number of metrics.
     pub p: f64,
