@@ -12,6 +12,7 @@ use serde_json::Value;
 const CORE: &str = "pinstate-core";
 const CONFORMANCE: &str = "pinstate-conformance";
 const MIGRATE: &str = "pinstate-migrate";
+const BENCH: &str = "pinstate-bench";
 /// The binary, the one package that names backends.
 const BINARY: &str = "pinstate";
 
@@ -79,7 +80,7 @@ fn packages() -> BTreeMap<String, Package> {
             (name, Package { folder, dependencies, manifest })
         })
         .collect();
-    for name in [CORE, CONFORMANCE, MIGRATE, BINARY, TESTBED] {
+    for name in [CORE, CONFORMANCE, MIGRATE, BENCH, BINARY, TESTBED] {
         assert!(packages.contains_key(name), "the package {name} is gone");
     }
     assert!(packages.values().filter(|package| package.is_backend()).count() >= 2);
@@ -101,10 +102,10 @@ fn the_contract_knows_nobody_and_no_engine() {
 }
 
 #[test]
-fn backends_the_conformance_suite_and_migration_know_the_contract_alone() {
+fn backends_and_what_works_on_them_know_the_contract_alone() {
     let packages = packages();
     for (name, package) in &packages {
-        if package.is_backend() || [CONFORMANCE, MIGRATE].contains(&name.as_str()) {
+        if package.is_backend() || [CONFORMANCE, MIGRATE, BENCH].contains(&name.as_str()) {
             assert_eq!(inner(&packages, name), [CORE], "{name}");
         }
     }
