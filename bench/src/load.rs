@@ -248,8 +248,7 @@ async fn watch(work: &Work, load: &Load, control: &Control) -> Watched {
     // The window that is under way began without counting.
     let first = if number == 0 && !warm { 0 } else { number + 2 };
     let count = load.measured.as_nanos().div_ceil(load.window.as_nanos().max(1)).max(1);
-    let counting = first..first + u64::try_from(count).unwrap_or(u64::MAX);
-    work.measure.count(&counting);
+    let counting = work.measure.count(first, u64::try_from(count).unwrap_or(u64::MAX));
     control.from.store(nanos(window(counting.start)), Ordering::Release);
     control.until.store(nanos(window(counting.end)), Ordering::Release);
     until(counting.start).await;

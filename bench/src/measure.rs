@@ -139,11 +139,17 @@ impl Measure {
         u64::try_from(at.as_nanos() / self.window.as_nanos().max(1)).unwrap_or(u64::MAX)
     }
 
-    /// Operations that end in these windows count; none may have done so yet.
-    pub(crate) fn count(&self, windows: &Range<u64>) {
-        for shard in &self.shards {
-            shard.lock().counting = windows.clone();
+    /// Lets so many windows count, from `first` on, or from the first one in which nothing has
+    /// ended yet; says which.
+    pub(crate) fn count(&self, first: u64, count: u64) -> Range<u64> {
+        let mut shards: Vec<_> = self.shards.iter().map(Mutex::lock).collect();
+        let last = shards.iter().filter_map(|shard| shard.windows.keys().next_back()).max();
+        let first = last.map_or(first, |last| first.max(last + 1));
+        let counting = first..first.saturating_add(count);
+        for shard in &mut shards {
+            shard.counting = counting.clone();
         }
+        counting
     }
 
     /// How many operations ended in a window that is over, and their median latency in
@@ -269,7 +275,7 @@ mod tests {
             // Dropped: before what counts.
             measure.record(hint, &ended(50, 5_000_000, None));
         }
-        measure.count(&(1..3));
+        assert_eq!(measure.count(0, 2), 1..3, "in the first window something has ended");
         for hint in 0..100 {
             measure.record(hint, &ended(150, 100, None));
             measure.record(hint, &ended(250, 300, None));

@@ -123,8 +123,8 @@ async fn what_is_not_empty_is_refused_untouched() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_ends_when_it_is_told_to_and_after_so_many_operations() {
     let stop = StopFlag::new();
-    let workload = workload("preload = 0\nmix = { add = 1 }".trim_start_matches("preload = 0\n"));
-    let mut session = Session::begin(Arc::new(Idle), &workload, 7, &stop).await.unwrap();
+    let workload = workload("mix = { add = 1 }");
+    let mut session = Session::begin(Arc::new(Idle(None)), &workload, 7, &stop).await.unwrap();
     let mut bounded = load(Loop::Closed { clients: 2 });
     bounded.warmup = Duration::ZERO;
     bounded.measured = Duration::from_secs(3_600);

@@ -138,9 +138,9 @@ impl Subject for OddPinset {
     }
 }
 
-/// A subject that does nothing and keeps nothing.
+/// A subject that does nothing, and has this pin or none.
 #[derive(Debug)]
-pub(crate) struct Idle;
+pub(crate) struct Idle(pub(crate) Option<Pin>);
 
 #[async_trait]
 impl Subject for Idle {
@@ -172,7 +172,7 @@ impl Subject for Idle {
     }
 
     async fn get(&self, _cid: &Cid) -> Result<Option<Pin>> {
-        Ok(None)
+        Ok(self.0.clone())
     }
 
     async fn has(&self, _cid: &Cid) -> Result<bool> {

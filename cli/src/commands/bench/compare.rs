@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use clap::Args;
 use pinstate_bench::Contest;
-use pinstate_bench::outcome::{Comparison, Metric, Report, Verdict};
+use pinstate_bench::outcome::{Comparison, Metric, Report, Run, Verdict};
+use pinstate_bench::stats::Options;
 
 use super::load::{PaceArgs, WorkArgs, tell};
 use super::run::conclude;
@@ -104,8 +105,7 @@ pub(crate) async fn compare(global: &Global, args: CompareArgs, out: Output) -> 
                 sessions.push(stand.begin(name, &workload, args.work.seed, &stop).await?);
             }
         }
-        let mut options = pinstate_bench::stats::Options::default();
-        options.effect = args.effect / 100.0;
+        let options = Options { effect: args.effect / 100.0, ..Options::default() };
         let contest = Contest {
             workload: &workload,
             load,
@@ -113,7 +113,7 @@ pub(crate) async fn compare(global: &Global, args: CompareArgs, out: Output) -> 
             seed: args.work.seed,
             options,
         };
-        let seen = |run: &pinstate_bench::outcome::Run| {
+        let seen = |run: &Run| {
             tell(names.get(run.subject).map_or("", String::as_str), run, out);
         };
         Ok(contest.run(&mut sessions, &stop, seen).await?)
@@ -160,4 +160,37 @@ fn failed(conditions: &[Condition], report: &Report, out: Output) -> bool {
         }
     }
     failed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metric(ratio: f64, verdict: Verdict) -> Metric {
+        let (interval, name) = ((ratio * 0.9, ratio * 1.1), "p99".to_owned());
+        Metric { name, base: 1.0, other: ratio, ratio, interval, p: 0.01, verdict }
+    }
+
+    #[test]
+    fn a_condition_is_met_beyond_what_it_says_and_beyond_chance() {
+        let above: Condition = "p99 > +10%".parse().unwrap();
+        assert!(above.is_met(&metric(1.11, Verdict::Slower)));
+        assert!(!above.is_met(&metric(1.09, Verdict::Slower)));
+        assert!(!above.is_met(&metric(1.5, Verdict::NoDifference)));
+        let below: Condition = "p99<-5%".parse().unwrap();
+        assert!(below.is_met(&metric(0.94, Verdict::Faster)));
+        assert!(!below.is_met(&metric(1.5, Verdict::Slower)));
+        let other: Condition = "p50>+10%".parse().unwrap();
+        assert!(!other.is_met(&metric(1.5, Verdict::Slower)));
+        for text in ["", "p99", "p99>", "p99>10", "p99>x%", "p99<-100%", "p98>1%", "p99=1%"] {
+            let told = text.parse::<Condition>().unwrap_err();
+            assert!(told.contains("p99>+10%"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_named_twice_is_told_apart() {
+        let stores = ["memory:", "sled:x", "memory:"].map(str::to_owned);
+        assert_eq!(names(&stores), ["memory:", "sled:x", "memory: (2)"]);
+    }
 }
