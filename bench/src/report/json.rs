@@ -92,7 +92,6 @@ impl Formatter for Lines {
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.in_list = false;
         self.open();
         out.write_all(b"[")
     }
