@@ -275,7 +275,7 @@ fn logs_hold_what_the_windows_hold() {
     }
     // A name is no line of its own.
     let mut report = report;
-    report.subjects[0].name = "memory\n#[BaseTime: 5 (seconds since epoch)]".to_owned();
+    report.subjects[0].name = "memory\n[BaseTime: 5 (seconds since epoch)]".to_owned();
     let files = write(&report, folder.path()).unwrap();
     for log in files.logs {
         assert!(!std::fs::read_to_string(log).unwrap().contains("\n#[BaseTime"));

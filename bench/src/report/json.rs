@@ -92,7 +92,6 @@ impl Formatter for Lines {
     }
 
     fn begin_array<W: ?Sized + Write>(&mut self, out: &mut W) -> io::Result<()> {
-        self.in_list = false;
         self.open();
         out.write_all(b"[")
     }
@@ -139,4 +138,46 @@ pub fn read(path: &Path) -> io::Result<Report> {
     }
     serde_json::from_str(&text)
         .map_err(|error| refuse(format!("the report {place} is damaged: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_numbers_stand_on_one_line() {
+        let value = serde_json::json!({
+            "a": [1, [2, 3], null, true],
+            "b": [{"c": "d"}, {}, 5],
+            "e": [],
+            "f": ["x", "y"],
+            "g": [[1, {"h": [4]}], 2, "z"],
+        });
+        let mut text = Vec::new();
+        value.serialize(&mut Serializer::with_formatter(&mut text, Lines::default())).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let expected = r#"{
+  "a": [1,[2,3],null,true],
+  "b": [
+    {
+      "c": "d"
+    },
+    {},5
+  ],
+  "e": [],
+  "f": [
+    "x",
+    "y"
+  ],
+  "g": [[1,
+      {
+        "h": [4]
+      }
+    ],2,
+    "z"
+  ]
+}"#;
+        assert_eq!(text, expected);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    }
 }

@@ -43,7 +43,8 @@ impl Axis {
 
     /// From and to 1, 2 or 5 times a power of ten, with the values in between.
     pub(super) fn logarithmic(values: impl IntoIterator<Item = f64>) -> Self {
-        let values = values.into_iter().filter(|value| value.is_finite() && *value > 0.0);
+        // What no clock can have measured would have no end of labels.
+        let values = values.into_iter().filter(|value| (1e-9..1e30).contains(value));
         let (low, high) = values
             .fold((f64::MAX, 0.0_f64), |(low, high), value| (low.min(value), high.max(value)));
         let (low, high) = if high > 0.0 { (low, high) } else { (1.0, 1.0) };
@@ -235,7 +236,12 @@ mod tests {
             &[(0.0, "100"), (33.0, "1000"), (67.0, "10000"), (100.0, "100000")],
         );
         // Nothing to draw, and all the same.
-        for axis in [Axis::linear(0.0), Axis::linear(f64::NAN), Axis::logarithmic([])] {
+        for axis in [
+            Axis::linear(0.0),
+            Axis::linear(f64::NAN),
+            Axis::logarithmic([]),
+            Axis::logarithmic([f64::MAX]),
+        ] {
             assert!(texts(axis).len() > 1);
         }
         assert_eq!(Axis::logarithmic([10.0, 10.0]).place(10.0), 0.5);
