@@ -40,7 +40,7 @@ fn open(rate: f64, measured: Duration) -> Load {
 async fn run(subject: Arc<dyn Subject>, workload: &Workload, load: &Load) -> Run {
     let stop = StopFlag::new();
     let mut session = Session::begin(subject, workload, 1, &stop).await.unwrap();
-    session.run(load, 0, 0, &stop).await.unwrap()
+    session.run(load, 0, 1, &stop).await.unwrap()
 }
 
 fn micros(nanos: u64) -> f64 {

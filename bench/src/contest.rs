@@ -42,7 +42,7 @@ impl Contest<'_> {
         let began = Timestamp::now();
         let mut order = ChaCha8Rng::seed_from_u64(self.seed ^ 0x0_4de4);
         let mut runs = Vec::new();
-        for round in 0..self.rounds.max(1) {
+        for round in 1..=self.rounds.max(1) {
             let mut turns: Vec<(usize, &mut Session)> = sessions.iter_mut().enumerate().collect();
             turns.shuffle(&mut order);
             for (subject, session) in turns {
@@ -72,7 +72,7 @@ impl Contest<'_> {
         let Some((base, others)) = subjects.split_first() else { return Vec::new() };
         let of = |other: usize, setup: &Setup| {
             let (mut pairs, mut left_out) = ((Vec::new(), Vec::new()), Vec::new());
-            for round in 0..self.rounds.max(1) {
+            for round in 1..=self.rounds.max(1) {
                 let run = |subject| runs.iter().find(|r| r.round == round && r.subject == subject);
                 let (Some(one), Some(two)) = (run(0), run(other)) else { continue };
                 let why = [one, two].into_iter().find_map(|run| {
@@ -82,7 +82,7 @@ impl Contest<'_> {
                     saturated.or((run.wrong_count > 0).then_some(wrong))
                 });
                 match why {
-                    Some(why) => left_out.push(format!("round {}: {why}", round + 1)),
+                    Some(why) => left_out.push(format!("round {round}: {why}")),
                     None => {
                         pairs.0.push(one);
                         pairs.1.push(two);

@@ -124,7 +124,7 @@ pub async fn find_rate(
         let (mut kept, mut broken) = (0, 0);
         while kept.max(broken) < TRIES / 2 + 1 {
             let load = Load { how: Loop::Open { rate, arrivals }, ..*load };
-            let run = session.run(&load, 0, runs.len(), stop).await?;
+            let run = session.run(&load, 0, runs.len() + 1, stop).await?;
             let keeps = promise.is_kept(&run);
             seen(rate, &run, keeps);
             // Far too high a rate needs no second look.

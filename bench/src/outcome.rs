@@ -82,7 +82,7 @@ pub struct Setup {
 pub struct Run {
     /// Which of the subjects.
     pub subject: usize,
-    /// Which round.
+    /// Which round, counted from 1.
     pub round: usize,
     /// How the load was given.
     pub mode: Mode,

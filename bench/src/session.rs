@@ -80,8 +80,8 @@ impl Session {
         &self.subject
     }
 
-    /// Runs the operations that come next; `subject` and `round` are what the run is told apart
-    /// by.
+    /// Runs the operations that come next; `subject` and `round` (counted from 1) are what the run is told
+    /// apart by.
     ///
     /// # Errors
     /// `Cancelled` when it is told to stop; `InvalidInput` for a load that makes no sense.

@@ -34,7 +34,7 @@ async fn run(odd: Odd, workload: &Workload, load: &Load) -> Run {
     let subject = memory("memory", odd).await;
     let stop = StopFlag::new();
     let mut session = Session::begin(subject, workload, 7, &stop).await.unwrap();
-    session.run(load, 0, 0, &stop).await.unwrap()
+    session.run(load, 0, 1, &stop).await.unwrap()
 }
 
 const ALL: &str = "batch = 20\nmix = { add = 10, add-batch = 1, replace = 10, modify = 10, rm = 10, get = 40, has = 20, page = 5, list = 1 }";
@@ -129,14 +129,14 @@ async fn a_run_ends_when_it_is_told_to_and_after_so_many_operations() {
     bounded.warmup = Duration::ZERO;
     bounded.measured = Duration::from_secs(3_600);
     bounded.operations = 200_000;
-    let run = session.run(&bounded, 0, 0, &stop).await.unwrap();
+    let run = session.run(&bounded, 0, 1, &stop).await.unwrap();
     assert!(run.operations <= 200_002 && run.operations > 0, "{}", run.operations);
     let mut endless = bounded;
     endless.operations = u64::MAX;
     let asked = stop.clone();
     tokio::spawn(async move { asked.stop() });
-    let broken_off = session.run(&endless, 0, 1, &stop).await.unwrap_err();
+    let broken_off = session.run(&endless, 0, 2, &stop).await.unwrap_err();
     assert_eq!(broken_off.kind(), ErrorKind::Cancelled);
-    let after = session.run(&endless, 0, 2, &StopFlag::new()).await.unwrap_err();
+    let after = session.run(&endless, 0, 3, &StopFlag::new()).await.unwrap_err();
     assert_eq!(after.kind(), ErrorKind::Internal);
 }

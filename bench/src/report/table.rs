@@ -20,7 +20,7 @@ pub fn table(report: &Report) -> String {
             line(&mut text, 0, &format!("WRONG ANSWERS from {name}: {}", count(wrong)));
             let told = figures.runs.iter().flat_map(|run| run.wrong.iter().map(|t| (run.round, t)));
             for (round, answer) in told.take(3) {
-                line(&mut text, 2, &format!("round {}: {answer}", round + 1));
+                line(&mut text, 2, &format!("round {round}: {answer}"));
             }
             text.push('\n');
         }
@@ -68,11 +68,7 @@ fn subjects(text: &mut String, report: &Report) {
     grid(text, 0, &rows);
     for run in report.runs.iter().filter(|run| !run.warm) {
         let who = name(report, run.subject);
-        line(
-            text,
-            0,
-            &format!("{who}, round {}: still changed when measuring began", run.round + 1),
-        );
+        line(text, 0, &format!("{who}, round {}: still changed when measuring began", run.round));
     }
 }
 

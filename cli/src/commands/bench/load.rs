@@ -138,7 +138,7 @@ pub(super) fn tell(name: &str, run: &Run, out: Output) {
     };
     let mut line = format!(
         "round {}, {name}: {:.0} operations a second, p50 {}, p99 {}{mode}",
-        run.round + 1,
+        run.round,
         run.throughput,
         time(all.latency.p50),
         time(all.latency.p99),
