@@ -31,7 +31,7 @@
 //!
 //! Hesterberg (*What Teachers Should Know About the Bootstrap*, The American Statistician 69(4),
 //! 2015) reads percentiles further out to make up for the last two. With five rounds that would
-//! be the second or third of 2,000 resamples, with three there are none so far out; so here the
+//! be the second of 2,000 resamples, with three there are none so far out; so here the
 //! distance between the estimate and a percentile is stretched instead, by what comes to the
 //! same for a normal distribution: `sqrt(k / (k - 1))`, times the quantile of Student's t with
 //! `k - 1` degrees of freedom over that of the normal distribution. That is 1.58 for five rounds

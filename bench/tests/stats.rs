@@ -5,7 +5,7 @@ use std::f64::consts::TAU;
 
 use fastrand::Rng;
 use pinstate_bench::outcome::{Metric, Mode, Resources, Run, Verdict, Window};
-use pinstate_bench::stats::{LEAST_ROUNDS, Options, compare};
+use pinstate_bench::stats::{Options, compare};
 use proptest::prelude::*;
 
 fn run(round: usize, windows: Vec<Window>) -> Run {
@@ -201,6 +201,10 @@ fn rounds_that_are_all_alike_leave_no_doubt() {
         // The least there is, twice since there are two.
         assert!((metric.p - 2.0 * 2.0 / 2_001.0).abs() < 1e-12, "{}", metric.p);
     }
+    // Less likely than that to be chance, nothing is here.
+    let strict = Options { level: 0.001, ..Options::default() };
+    let strict = compared(&base, &other, &strict);
+    assert!(strict.iter().all(|metric| metric.verdict == Verdict::NoDifference));
     // Of no more consequence than asked for.
     let verdicts = |effect| {
         let options = Options { effect, ..Options::default() };
@@ -209,6 +213,14 @@ fn rounds_that_are_all_alike_leave_no_doubt() {
     assert_eq!(verdicts(0.11), [Verdict::Faster, Verdict::Faster]);
     assert_eq!(verdicts(0.12), [Verdict::Faster, Verdict::NoDifference]);
     assert_eq!(verdicts(1.01), [Verdict::NoDifference, Verdict::NoDifference]);
+}
+
+#[test]
+fn an_interval_that_reaches_1_shows_nothing_at_any_level() {
+    let (base, other) = BENCH.run(1);
+    let metrics = compared(&base, &other, &Options { level: 2.0, ..ANY });
+    assert!(metrics.iter().all(|metric| metric.interval.0 < 1.0 && metric.interval.1 > 1.0));
+    assert!(metrics.iter().all(|metric| metric.verdict == Verdict::NoDifference));
 }
 
 #[test]
@@ -245,18 +257,21 @@ fn what_is_not_known_is_left_out() {
     silent[1].windows = vec![window(&[]); 2];
     assert_eq!(left(&silent), "");
     assert_eq!(left(&[run(0, Vec::new()), run(1, Vec::new())]), "");
-    assert_eq!(left(&runs(LEAST_ROUNDS - 1, 1_000)), "");
+    // How much rounds differ is not known from one.
+    assert_eq!(left(&runs(1, 10_000)), "");
     assert_eq!(left(&[]), "");
 }
 
 #[test]
 fn rounds_too_far_apart_to_stretch_stay_numbers() {
-    let far =
-        |first, second| [run(0, vec![window(&[(first, 9)])]), run(1, vec![window(&[(second, 9)])])];
-    let base = far(1, u64::MAX / 2);
-    let other = far(u64::MAX / 2, 1);
-    for metric in compared(&base, &other, &ANY) {
-        assert!(metric.interval.0 >= 0.0 && metric.interval.1.is_finite(), "{metric:?}");
+    let quick = Window { seconds: 1e-9, ..window(&[(1, u32::MAX)]) };
+    let slow = Window { seconds: 1e40, ..window(&[(u64::MAX, 9)]) };
+    let base = [run(0, vec![quick.clone()]), run(1, vec![slow.clone()])];
+    let other = [run(0, vec![slow]), run(1, vec![quick])];
+    let metrics = compared(&base, &other, &ANY);
+    assert_eq!(metrics[0].interval, (0.0, f64::MAX));
+    for metric in metrics {
+        assert!(metric.interval.1.is_finite(), "{metric:?}");
         assert_eq!(metric.verdict, Verdict::NoDifference);
     }
 }

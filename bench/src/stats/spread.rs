@@ -203,6 +203,15 @@ mod tests {
     }
 
     #[test]
+    fn the_estimate_is_within_the_interval() {
+        let resamples = |distance: f64| between(0.1, &[distance; 2_000]);
+        let (low, high) = Spread::new(0.1, &resamples(0.05), 2_000, 5).interval().unwrap();
+        assert!(low <= 0.1 && high > 0.1, "{low} {high}");
+        let (low, high) = Spread::new(0.1, &resamples(-0.05), 2_000, 5).interval().unwrap();
+        assert!(low < 0.1 && high >= 0.1, "{low} {high}");
+    }
+
+    #[test]
     fn noise_within_runs_counts_once_and_never_less() {
         // Two sources of noise, as independent as 2,000 values without chance allow.
         let far = normal(0.02);
