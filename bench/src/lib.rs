@@ -64,6 +64,6 @@ pub use load::{Load, Loop};
 pub use operations::{Operation, Operations};
 pub use pins::Pins;
 pub use schedule::{Arrivals, Schedule};
-pub use session::Session;
+pub use session::{Session, fill};
 pub use subject::{Pinset, Subject};
 pub use workload::{BadWorkload, Keys, OperationKind, PinShape, Workload};

@@ -22,6 +22,25 @@ const BATCH: u64 = 1_000;
 /// Batches of them at the same time.
 const AT_ONCE: usize = 4;
 
+/// Adds the first pins, so many of them, in their first writing, and makes them durable.
+///
+/// # Errors
+/// `Cancelled` when it is told to stop; what the store says.
+pub async fn fill(subject: &dyn Subject, pins: &Pins, count: u64, stop: &StopFlag) -> Result<()> {
+    let batches = (0..count).step_by(usize::try_from(BATCH).unwrap_or(1_000)).map(|first| {
+        let numbers = first..(first + BATCH).min(count);
+        async move {
+            if stop.is_set() {
+                return Err(cancelled());
+            }
+            let batch: Vec<_> = numbers.map(|n| pins.pin(n, 0)).collect();
+            subject.add_all(&batch).await
+        }
+    });
+    stream::iter(batches).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    subject.sync().await
+}
+
 /// A store under a workload: what was done to it, and so what it should hold.
 #[derive(Debug)]
 pub struct Session {
@@ -56,20 +75,7 @@ impl Session {
             return Err(Error::new(ErrorKind::Conflict, Operation::Bench, what));
         }
         let pins = Pins::new(seed, workload.pins);
-        let batches = (0..workload.preload).step_by(usize::try_from(BATCH).unwrap_or(1_000));
-        let batches = batches.map(|first| {
-            let numbers = first..(first + BATCH).min(workload.preload);
-            let (subject, pins) = (&subject, &pins);
-            async move {
-                if stop.is_set() {
-                    return Err(cancelled());
-                }
-                let batch: Vec<_> = numbers.map(|n| pins.pin(n, 0)).collect();
-                subject.add_all(&batch).await
-            }
-        });
-        stream::iter(batches).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        subject.sync().await?;
+        fill(&*subject, &pins, workload.preload, stop).await?;
         let model = Arc::new(Model::new(workload.preload));
         Ok(Self { subject, pins, model, operations: Some(operations), seed, runs: 0 })
     }

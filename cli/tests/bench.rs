@@ -104,6 +104,19 @@ fn what_makes_no_sense_is_refused_before_anything_is_opened() {
 }
 
 #[test]
+fn a_store_is_read_again_after_its_writer_was_killed() {
+    let place = Place::new();
+    place.run_with_input(&["import"], lines(0, 10, "mine").as_bytes()).good();
+    let args = ["bench", "restart", "--preload", "200", "--rounds", "2"];
+    let told = place.json_run(&args).good().json().remove(0);
+    assert_eq!((&told["rounds"], &told["preload"]), (&2.into(), &200.into()));
+    let time = |part: &str| told[part]["median"].as_f64().unwrap();
+    assert!(0.0 < time("opened_seconds") && time("opened_seconds") < time("read_seconds"));
+    assert_eq!((place.count(), place.namespaces()), (10, vec!["default".to_owned()]));
+    place.run(&["bench", "restart", "--store", "memory:"]).fails_with(2, "gone with its process");
+}
+
+#[test]
 fn a_rate_is_found_or_it_is_said_that_there_is_none() {
     let place = Place::new();
     let args = ["bench", "find-rate", "--store", "memory:", "--operations", "400"];

@@ -4,6 +4,7 @@ mod compare;
 mod list;
 mod load;
 mod rate;
+mod restart;
 mod run;
 mod stand;
 
@@ -26,6 +27,7 @@ pub(crate) enum BenchCommand {
     List(list::ListArgs),
     Run(run::RunArgs),
     FindRate(rate::RateArgs),
+    Restart(restart::RestartArgs),
 }
 
 /// Runs one of them.
@@ -34,5 +36,6 @@ pub(crate) async fn run(global: &Global, command: BenchCommand, out: Output) -> 
         BenchCommand::List(args) => list::list(&args, out),
         BenchCommand::Run(args) => run::run(global, args, out).await,
         BenchCommand::FindRate(args) => rate::find(global, args, out).await,
+        BenchCommand::Restart(args) => restart::restart(global, args, out).await,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pinstate_bench::{Pinset, Session as Bench, Workload};
+use pinstate_bench::{Pins, Pinset, Session as Bench, Workload, fill};
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{NamespaceName, State};
 use uuid::Uuid;
@@ -45,6 +45,31 @@ impl Stand {
         }
     }
 
+    /// Opens the store once more, with a benchmark's namespace that is there.
+    pub(super) async fn reopen(
+        global: &Global,
+        namespace: NamespaceName,
+        out: Output,
+    ) -> Outcome<Self> {
+        let session = Session::open(global, out, Access::Modify).await?;
+        Ok(Self { session, namespace, keep: false })
+    }
+
+    /// The benchmark's namespace.
+    pub(super) fn namespace(&self) -> &NamespaceName {
+        &self.namespace
+    }
+
+    /// Whether what is stored outlives this process.
+    pub(super) fn is_persistent(&self) -> bool {
+        self.session.store.capabilities().persistent
+    }
+
+    /// Closes the store, and leaves the namespace.
+    pub(super) async fn leave(self) -> Outcome<()> {
+        self.session.close(Ok(())).await
+    }
+
     /// Fills it for a workload.
     pub(super) async fn begin(
         &self,
@@ -54,14 +79,24 @@ impl Stand {
         stop: &StopFlag,
     ) -> Outcome<Bench> {
         let store = &self.session.store;
-        let namespace = store.open_namespace(&self.namespace).await?;
-        let state = State::new(namespace, self.session.clock().await?);
-        let mut pinset = Pinset::new(name, Arc::clone(store), state);
+        let mut pinset = self.pinset(name).await?;
         let folder = std::path::Path::new(&store.identity().location);
         if store.capabilities().exclusive_open && folder.is_dir() {
             pinset = pinset.in_folder(folder);
         }
         Ok(Bench::begin(Arc::new(pinset), workload, seed, stop).await?)
+    }
+
+    /// Puts the first pins there, so many of them.
+    pub(super) async fn fill(&self, pins: &Pins, count: u64, stop: &StopFlag) -> Outcome<()> {
+        Ok(fill(&self.pinset("").await?, pins, count, stop).await?)
+    }
+
+    async fn pinset(&self, name: &str) -> Outcome<Pinset> {
+        let store = &self.session.store;
+        let namespace = store.open_namespace(&self.namespace).await?;
+        let state = State::new(namespace, self.session.clock().await?);
+        Ok(Pinset::new(name, Arc::clone(store), state))
     }
 
     /// Removes the namespace, closes the store, and gives the command's result.
