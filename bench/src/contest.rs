@@ -10,7 +10,7 @@ use rand_chacha::ChaCha8Rng;
 use crate::load::Load;
 use crate::outcome::{Comparison, Environment, Report, Run, SCHEMA, Setup};
 use crate::session::Session;
-use crate::stats::{self, Options};
+use crate::stats::{self, LEAST_ROUNDS, Options};
 use crate::workload::Workload;
 
 /// Runs of all stores, round by round.
@@ -88,6 +88,12 @@ impl Contest<'_> {
                         pairs.1.push(two);
                     }
                 }
+            }
+            if pairs.0.len() < LEAST_ROUNDS {
+                left_out.push(format!(
+                    "{} rounds are left, and it takes {LEAST_ROUNDS} to compare",
+                    pairs.0.len()
+                ));
             }
             Comparison {
                 base: 0,

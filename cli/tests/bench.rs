@@ -53,7 +53,7 @@ fn stores_are_compared_and_promises_that_differ_are_named() {
     let comparison = &told["comparisons"][0];
     let len = |part: &str| comparison[part].as_array().unwrap().len();
     // A busy machine may give operations late: such rounds are left out, and said to be.
-    assert!(len("metrics") > 0 || len("left_out") > 1, "{comparison}");
+    assert!(len("metrics") > 0 || len("left_out") > 2, "{comparison}");
     let list = run(place.bare().args(["--store", &sled, "namespaces", "list"])).good().stdout;
     assert!(!list.contains("bench-"), "{list}");
     // A wait of the same machine is no figure: what cannot be looked at is no success.

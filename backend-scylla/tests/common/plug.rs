@@ -63,6 +63,21 @@ impl Site for Keyspace {
         }
     }
 
+    async fn make_newer(&self) -> Option<Result<()>> {
+        let place = self.place.as_ref()?;
+        let table = format!("\"{}_control\".control", place.config.keyspace);
+        let row = "WHERE space = 'store' AND key = 'store'";
+        let read = format!("SELECT blobastext(value) FROM {table} {row}");
+        let [record] = &*self.bed.run(read).await else {
+            let what = "there is no record about the store";
+            return Some(Err(Error::new(ErrorKind::Internal, Operation::Open, what)));
+        };
+        let newer = record.replace("\"schema\":1", "\"schema\":2");
+        // Nobody has the store open who could write at the same time.
+        self.bed.run(format!("UPDATE {table} SET value = textasblob('{newer}') {row}")).await;
+        Some(Ok(()))
+    }
+
     fn server(&self) -> Option<Arc<dyn Server>> {
         self.stops.then(|| -> Arc<dyn Server> { Arc::new(Nodes(Arc::clone(&self.bed))) })
     }
