@@ -229,24 +229,23 @@ async fn watch(work: &Work, load: &Load, control: &Control) -> Watched {
     };
     let mut warmup = Warmup::default();
     let mut number = 0;
-    let warm = loop {
+    let (warm, first) = loop {
         if window(number) >= load.warmup {
-            break false;
+            // The window that is under way began without counting.
+            break (false, if number == 0 { 0 } else { number + 1 });
         }
         until(number + 1).await;
         let (operations, median) = work.measure.look(number);
         // In an open loop how many there are says nothing about the store.
         let operations = if matches!(load.how, Loop::Open { .. }) { 1 } else { operations };
         if warmup.saw(if median == 0 { 0 } else { operations }, median) {
-            break true;
+            break (true, number + 2);
         }
         if control.is_over(Duration::ZERO) {
-            break false;
+            break (false, number + 2);
         }
         number += 1;
     };
-    // The window that is under way began without counting.
-    let first = if number == 0 && !warm { 0 } else { number + 2 };
     let count = load.measured.as_nanos().div_ceil(load.window.as_nanos().max(1)).max(1);
     let counting = work.measure.count(first, u64::try_from(count).unwrap_or(u64::MAX));
     control.from.store(nanos(window(counting.start)), Ordering::Release);
@@ -293,7 +292,7 @@ async fn closed(
     };
     let clients: Vec<_> = (0..clients.max(1)).map(client).collect();
     for client in clients {
-        // One that panicked has told why; the others go on.
+        // A store that panics is caught at its operation.
         let _ = client.await;
     }
     // Clients are gone, and with them all other owners.

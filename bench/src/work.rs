@@ -1,9 +1,11 @@
 //! One operation: done, timed, and its answer held against the model.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use futures::FutureExt;
 use parking_lot::Mutex;
 use pinstate_core::pin::{Pin, encode};
 use pinstate_core::{Error, Outcome, Result};
@@ -90,8 +92,15 @@ fn outcome<T>(result: &Result<T>) -> Done {
 
 impl Work {
     /// Does one, which was to begin at `due`; in a closed loop it begins when it does. `number`
-    /// is that of the operation.
+    /// is that of the operation. A store that panics has answered wrongly.
     pub(crate) async fn one(&self, number: u64, operation: Operation, due: Option<Instant>) {
+        let done = AssertUnwindSafe(self.timed_one(number, operation, due)).catch_unwind().await;
+        if done.is_err() {
+            self.wrong.add(format!("{} panicked", operation.kind()));
+        }
+    }
+
+    async fn timed_one(&self, number: u64, operation: Operation, due: Option<Instant>) {
         let Spent { sent, done, error } = match operation {
             Operation::Add(n) => self.write(n, 0).await,
             Operation::Replace(n, writing) => self.write(n, writing).await,

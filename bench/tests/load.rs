@@ -65,6 +65,7 @@ async fn wrong_answers_are_found_out() {
         (Odd::ForgetsReplacements, "can be"),
         (Odd::Misses, "Nothing"),
         (Odd::ShortLists, "a list has"),
+        (Odd::Panics, "has panicked"),
     ] {
         let workload = workload(&format!("keys = \"zipfian\"\n{ALL}"));
         let run = run(odd, &workload, &load(Loop::Closed { clients: 8 })).await;

@@ -76,6 +76,20 @@ fn workloads_are_shown_and_taken_from_files() {
     assert!(kinds.iter().all(|kind| kind["name"] != "rm"));
 }
 
+#[cfg(feature = "conformance")]
+#[test]
+fn what_the_suite_has_shown_stands_beside_the_figures() {
+    let place = Place::new();
+    let suite = ["conformance", "--store", "memory:", "--only", "N1", "--report", "shown"];
+    place.run(&suite).good();
+    let args = ["bench", "run", "--store", "memory:", "--conformance", "shown/result.json"];
+    let told = place.json_run(&with(&args)).good().json().remove(0);
+    assert_eq!(told["subjects"][0]["details"]["conformance"], "no level shown (quick)");
+    place.write("wrong.json", "{}");
+    let args = ["bench", "run", "--store", "memory:", "--conformance", "wrong.json"];
+    place.run(&with(&args)).fails_with(1, "wrong.json");
+}
+
 #[test]
 fn what_makes_no_sense_is_refused_before_anything_is_opened() {
     let place = Place::new();

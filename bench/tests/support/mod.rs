@@ -29,6 +29,8 @@ pub(crate) enum Odd {
     ForgetsReplacements,
     /// One get in a hundred says that there is nothing.
     Misses,
+    /// One question in a hundred ends in a panic.
+    Panics,
     /// Lists stop at a thousand.
     ShortLists,
     /// Every second write fails, and nobody knows whether it was done: it was.
@@ -124,6 +126,7 @@ impl Subject for OddPinset {
 
     async fn has(&self, cid: &Cid) -> Result<bool> {
         self.wait().await;
+        assert!(self.odd != Odd::Panics || !self.turn(100), "as it was told to");
         self.inner.has(cid).await
     }
 

@@ -88,6 +88,8 @@ impl Condition {
 
 pub(crate) async fn compare(global: &Global, args: CompareArgs, out: Output) -> Outcome {
     let workload = args.work.workload()?;
+    #[cfg(feature = "conformance")]
+    let levels = super::levels::read(&args.work.conformance)?;
     let load = args.work.load(&workload, &args.pace)?;
     if !(args.effect >= 0.0 && args.effect < 100.0) {
         return Err(Failure::usage("--effect is 0 to less than 100"));
@@ -122,7 +124,10 @@ pub(crate) async fn compare(global: &Global, args: CompareArgs, out: Output) -> 
     for stand in stands {
         result = stand.close(result).await;
     }
-    let report = result?;
+    #[cfg_attr(not(feature = "conformance"), expect(unused_mut, reason = "nothing to add"))]
+    let mut report = result?;
+    #[cfg(feature = "conformance")]
+    super::levels::add(&levels, &mut report);
     let exit = conclude(&report, &args.work, out)?;
     Ok(if failed(&args.fail_if, &report, out) { Exit::Failed } else { exit })
 }

@@ -42,6 +42,11 @@ pub(crate) struct WorkArgs {
     /// Folder to write bench.json, bench.html and histogram logs into
     #[arg(long, value_name = "DIR")]
     pub(super) report: Option<PathBuf>,
+    /// A result.json of the conformance suite: the levels that it shows stand beside the stores
+    /// of its backend; may be given several times
+    #[cfg(feature = "conformance")]
+    #[arg(long, value_name = "FILE")]
+    pub(super) conformance: Vec<PathBuf>,
     /// Leave the benchmark's namespace, with its pins
     #[arg(long)]
     pub(super) keep: bool,

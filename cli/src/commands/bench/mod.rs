@@ -1,6 +1,8 @@
 //! `bench` and `compare`: how fast stores are.
 
 mod compare;
+#[cfg(feature = "conformance")]
+mod levels;
 mod list;
 mod load;
 mod rate;

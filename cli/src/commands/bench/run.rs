@@ -30,6 +30,8 @@ pub(crate) struct RunArgs {
 
 pub(super) async fn run(global: &Global, args: RunArgs, out: Output) -> Outcome {
     let workload = args.work.workload()?;
+    #[cfg(feature = "conformance")]
+    let levels = super::levels::read(&args.work.conformance)?;
     let load = args.work.load(&workload, &args.pace)?;
     let stop = signal::watch();
     let name = name_of(&Choice::new(global)?.store()?);
@@ -47,7 +49,10 @@ pub(super) async fn run(global: &Global, args: RunArgs, out: Output) -> Outcome 
         Ok(contest.run(&mut [session], &stop, |run| tell(&name, run, out)).await?)
     };
     let result = result.await;
-    let told = stand.close(result).await?;
+    #[cfg_attr(not(feature = "conformance"), expect(unused_mut, reason = "nothing to add"))]
+    let mut told = stand.close(result).await?;
+    #[cfg(feature = "conformance")]
+    super::levels::add(&levels, &mut told);
     conclude(&told, &args.work, out)
 }
 
