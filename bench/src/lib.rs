@@ -47,6 +47,7 @@ mod measure;
 pub mod model;
 mod operations;
 pub mod outcome;
+mod pace;
 mod pins;
 pub mod report;
 mod resources;
