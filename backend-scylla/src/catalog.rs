@@ -22,11 +22,11 @@ use scylla::serialize::row::SerializeRow;
 use scylla::statement::batch::{Batch, BatchType};
 use scylla::statement::prepared::PreparedStatement;
 use scylla::value::{CqlValue, Row};
-use tokio::sync::SemaphorePermit;
 use uuid::Uuid;
 
 use crate::core::{Core, Counters};
 use crate::error::{Work, from_execution, from_rows};
+use crate::limit::Place;
 use crate::statements::{ControlStatements, LISTED};
 
 /// The kinds of records.
@@ -81,7 +81,7 @@ pub(crate) struct Catalog<'a> {
     /// The store, once there is one.
     core: Option<&'a Core>,
     /// The place among the requests under way, and the turn among this process's own.
-    _place: Option<(tokio::sync::MutexGuard<'a, ()>, SemaphorePermit<'a>)>,
+    _place: Option<(tokio::sync::MutexGuard<'a, ()>, Place<'a>)>,
 }
 
 /// How often a read is made that others overtake.
@@ -92,7 +92,7 @@ impl Core {
     pub(crate) async fn catalog(&self, operation: Operation) -> Result<Catalog<'_>> {
         let turn = self.catalog_turn.lock().await;
         let session = self.session(operation)?;
-        let place = self.limit.enter(operation).await?;
+        let place = self.limit.enter(operation, 0).await?;
         let core = Some(self);
         Ok(Catalog { session, statements: &self.control, core, _place: Some((turn, place)) })
     }

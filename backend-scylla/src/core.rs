@@ -121,8 +121,20 @@ impl Core {
         statement: &PreparedStatement,
         values: impl SerializeRow + Copy,
     ) -> Result<QueryResult> {
+        self.carry(operation, work, statement, values, 0).await
+    }
+
+    /// The same with values of so many bytes.
+    pub(crate) async fn carry(
+        &self,
+        operation: Operation,
+        work: Work,
+        statement: &PreparedStatement,
+        values: impl SerializeRow + Copy,
+        bytes: usize,
+    ) -> Result<QueryResult> {
         let session = self.session(operation)?;
-        let _place = self.limit.enter(operation).await?;
+        let _place = self.limit.enter(operation, bytes).await?;
         let begun = (work != Work::Read).then(|| self.unsettled.begin(self.config.attempt()));
         Counters::add(&self.counters.requests);
         let mut result = session.execute_unpaged(statement, values).await;

@@ -113,7 +113,8 @@ impl ScyllaNamespace {
         self.check_put(put, operation)?;
         let values = (put.key.as_bytes(), &put.value[..], put.version.micros());
         let statement = &self.room.statements.put;
-        match self.core.run(operation, Work::Write, statement, values).await {
+        let bytes = put.value.len();
+        match self.core.carry(operation, Work::Write, statement, values, bytes).await {
             Ok(_) => Ok(if if_newer { Written::Resolved } else { Written::Applied }),
             Err(error) => Err(self.failed(&put.key, error).await),
         }

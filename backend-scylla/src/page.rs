@@ -213,7 +213,7 @@ impl Attempt<'_> {
         let mut state = PagingState::start();
         let mut rows = 0;
         loop {
-            let place = self.core.limit.enter(operation).await?;
+            let place = self.core.limit.enter(operation, 0).await?;
             let answer = self.session.execute_single_page(&statement, values, state).await;
             let (result, more): (QueryResult, PagingStateResponse) =
                 answer.map_err(|e| Failed::Driver(Box::new(e)))?;
