@@ -7,6 +7,7 @@ use pinstate_bench::Contest;
 use pinstate_bench::outcome::{Comparison, Metric, Report, Run, Verdict};
 use pinstate_bench::stats::Options;
 
+use super::levels::Levels;
 use super::load::{PaceArgs, WorkArgs, tell};
 use super::run::conclude;
 use super::stand::{Stand, name_of};
@@ -88,8 +89,7 @@ impl Condition {
 
 pub(crate) async fn compare(global: &Global, args: CompareArgs, out: Output) -> Outcome {
     let workload = args.work.workload()?;
-    #[cfg(feature = "conformance")]
-    let levels = super::levels::read(&args.work.conformance)?;
+    let levels = Levels::read(&args.work)?;
     let load = args.work.load(&workload, &args.pace)?;
     if !(args.effect >= 0.0 && args.effect < 100.0) {
         return Err(Failure::usage("--effect is 0 to less than 100"));
@@ -124,10 +124,7 @@ pub(crate) async fn compare(global: &Global, args: CompareArgs, out: Output) -> 
     for stand in stands {
         result = stand.close(result).await;
     }
-    #[cfg_attr(not(feature = "conformance"), expect(unused_mut, reason = "nothing to add"))]
-    let mut report = result?;
-    #[cfg(feature = "conformance")]
-    super::levels::add(&levels, &mut report);
+    let report = levels.add(result?);
     let exit = conclude(&report, &args.work, out)?;
     Ok(if failed(&args.fail_if, &report, out) { Exit::Failed } else { exit })
 }

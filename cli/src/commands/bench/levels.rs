@@ -1,37 +1,53 @@
 //! What the conformance suite has shown of a backend, beside how fast it is.
 
-use std::path::PathBuf;
-
 use pinstate_bench::outcome::Report;
+#[cfg(feature = "conformance")]
 use pinstate_conformance::report::{Report as Conformance, Standing};
-use pinstate_core::Operation;
 
-use crate::exit::{Failure, Outcome};
+use super::load::WorkArgs;
+#[cfg(feature = "conformance")]
+use crate::commands::conformance;
+use crate::exit::Outcome;
 
-/// The name under which reports show it.
-const DETAIL: &str = "conformance";
-
-/// Reads results of the suite.
-pub(super) fn read(files: &[PathBuf]) -> Outcome<Vec<Conformance>> {
-    let read = |file: &PathBuf| {
-        let text = std::fs::read_to_string(file);
-        text.and_then(|text| Conformance::from_json(&text)).map_err(|error| {
-            let what = format!("{} cannot be read as a result of the suite", file.display());
-            Failure::file(Operation::Bench, what, error)
-        })
-    };
-    files.iter().map(read).collect()
+/// Results of the suite; none in a program without it.
+pub(super) struct Levels {
+    #[cfg(feature = "conformance")]
+    results: Vec<Conformance>,
 }
 
-/// Says what they show beside the stores of the same backend.
-pub(super) fn add(results: &[Conformance], report: &mut Report) {
-    for setup in &mut report.subjects {
-        if let Some(result) = results.iter().find(|one| one.backend.name == setup.backend) {
-            setup.details.insert(DETAIL.to_owned(), shown(result));
+#[cfg(feature = "conformance")]
+impl Levels {
+    /// Reads those that the command line names.
+    pub(super) fn read(args: &WorkArgs) -> Outcome<Self> {
+        let results = args.conformance.iter().map(|file| conformance::result(file));
+        Ok(Self { results: results.collect::<Outcome<_>>()? })
+    }
+
+    /// Says what they show beside the stores of the same backend.
+    pub(super) fn add(&self, mut report: Report) -> Report {
+        for setup in &mut report.subjects {
+            if let Some(result) = self.results.iter().find(|one| one.backend.name == setup.backend)
+            {
+                setup.details.insert("conformance".to_owned(), shown(result));
+            }
         }
+        report
     }
 }
 
+#[cfg(not(feature = "conformance"))]
+impl Levels {
+    pub(super) fn read(_: &WorkArgs) -> Outcome<Self> {
+        Ok(Self {})
+    }
+
+    #[expect(clippy::unused_self, reason = "as with the suite")]
+    pub(super) fn add(&self, report: Report) -> Report {
+        report
+    }
+}
+
+#[cfg(feature = "conformance")]
 fn shown(result: &Conformance) -> String {
     let broken = result.summary.fail + result.summary.hang;
     let reached = result.levels.iter().filter(|level| level.standing == Standing::Reached);

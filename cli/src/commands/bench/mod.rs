@@ -1,7 +1,6 @@
 //! `bench` and `compare`: how fast stores are.
 
 mod compare;
-#[cfg(feature = "conformance")]
 mod levels;
 mod list;
 mod load;

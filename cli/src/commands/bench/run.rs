@@ -6,6 +6,7 @@ use pinstate_bench::outcome::Report;
 use pinstate_bench::report;
 use pinstate_core::Operation;
 
+use super::levels::Levels;
 use super::load::{PaceArgs, WorkArgs, tell};
 use super::stand::{Stand, name_of};
 use crate::args::Global;
@@ -30,8 +31,7 @@ pub(crate) struct RunArgs {
 
 pub(super) async fn run(global: &Global, args: RunArgs, out: Output) -> Outcome {
     let workload = args.work.workload()?;
-    #[cfg(feature = "conformance")]
-    let levels = super::levels::read(&args.work.conformance)?;
+    let levels = Levels::read(&args.work)?;
     let load = args.work.load(&workload, &args.pace)?;
     let stop = signal::watch();
     let name = name_of(&Choice::new(global)?.store()?);
@@ -49,10 +49,7 @@ pub(super) async fn run(global: &Global, args: RunArgs, out: Output) -> Outcome 
         Ok(contest.run(&mut [session], &stop, |run| tell(&name, run, out)).await?)
     };
     let result = result.await;
-    #[cfg_attr(not(feature = "conformance"), expect(unused_mut, reason = "nothing to add"))]
-    let mut told = stand.close(result).await?;
-    #[cfg(feature = "conformance")]
-    super::levels::add(&levels, &mut told);
+    let told = levels.add(stand.close(result).await?);
     conclude(&told, &args.work, out)
 }
 

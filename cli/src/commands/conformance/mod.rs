@@ -15,6 +15,7 @@ use pinstate_core::layer::Layers;
 
 use self::plug::Stand;
 use self::results::Results;
+pub(crate) use self::show::read as result;
 use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;

@@ -118,7 +118,8 @@ pub(super) fn compare(args: &CompareArgs, out: Output) -> Outcome {
     Ok(if worse { Exit::Failed } else { Exit::Done })
 }
 
-fn read(path: &Path) -> Outcome<Report> {
+/// Reads a `result.json`.
+pub(crate) fn read(path: &Path) -> Outcome<Report> {
     std::fs::read_to_string(path)
         .and_then(|text| Report::from_json(&text))
         .map_err(unreadable(format!("cannot read {}", path.display())))
