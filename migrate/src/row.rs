@@ -2,44 +2,19 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use highway::{HighwayHash, HighwayHasher, Key};
-use pinstate_core::digest::{Kind, canonical};
+use pinstate_core::digest::{Kind, Row, canonical};
 use pinstate_core::pin::PinView;
 use uuid::Uuid;
 
 /// How many buckets the keys fall into.
 pub(crate) const BUCKETS: usize = 1 << 16;
 
-/// What nobody knows who may have written the rows.
-pub(crate) type Secret = [u8; 32];
+type Secret = [u8; 32];
 
-/// The number of a row under a secret: whoever does not know that cannot choose rows whose
-/// numbers cancel out. It is no part of any digest.
+/// Turns rows into numbers under secrets drawn for one comparison, so that nobody can choose
+/// records whose numbers cancel out.
 ///
-/// HighwayHash (Alakuijala, Cox and Wassenberg, 2016) of key and bytes with their lengths, 128
-/// bits: a pseudo-random function that is fast on rows as short as pins.
-pub(crate) fn number(secret: &Secret, key: &[u8], bytes: &[u8]) -> u128 {
-    let mut hasher = HighwayHasher::new(Key(words(secret)));
-    // Each length stands before what it is of: no two rows are the same bytes.
-    hasher.append(&(key.len() as u64).to_le_bytes());
-    hasher.append(key);
-    hasher.append(&(bytes.len() as u64).to_le_bytes());
-    hasher.append(bytes);
-    let [low, high] = hasher.finalize128();
-    u128::from(high) << 64 | u128::from(low)
-}
-
-fn words(secret: &Secret) -> [u64; 4] {
-    let mut words = [0; 4];
-    for (word, bytes) in words.iter_mut().zip(secret.as_chunks::<8>().0) {
-        *word = u64::from_le_bytes(*bytes);
-    }
-    words
-}
-
-/// Turns rows into numbers under secrets drawn for one comparison.
-///
-/// The [`number`] of a row is taken under one of two secrets: which
+/// The number of a row is that of a digest's [`Row`], keyed with one of two secrets: which
 /// one depends on whether the bytes are those that are stored or a pin's canonical encoding.
 /// The bucket comes from the key alone, by the keyed hash of the standard library's tables, so
 /// that different records of one key fall into the same one.
@@ -73,10 +48,10 @@ impl RowHasher {
             Kind::Pin => Some(PinView::new(key, value)),
         };
         let row = match &view {
-            Some(Ok(pin)) => number(&self.pin, key, &canonical(pin)),
-            _ => number(&self.stored, key, value),
+            Some(Ok(pin)) => Row::keyed(&self.pin, key, &canonical(pin)),
+            _ => Row::keyed(&self.stored, key, value),
         };
-        Hashed { row, unreadable: matches!(view, Some(Err(_))) }
+        Hashed { row: row.number(), unreadable: matches!(view, Some(Err(_))) }
     }
 
     /// The bucket of a key, below [`BUCKETS`].

@@ -69,20 +69,14 @@ impl Row {
     /// Hashes one row.
     #[must_use]
     pub fn new(key: &[u8], bytes: &[u8]) -> Self {
-        let lengths = (key.len() as u64).to_le_bytes();
-        let parts = [&lengths[..], key, &(bytes.len() as u64).to_le_bytes(), bytes];
-        let mut row = [0; SMALL_ROW];
-        let mut free = &mut row[..];
-        for part in parts {
-            let Some((place, rest)) = free.split_at_mut_checked(part.len()) else {
-                return Self::long(parts);
-            };
-            place.copy_from_slice(part);
-            free = rest;
-        }
-        let used = SMALL_ROW - free.len();
-        let row = row.get(..used).unwrap_or_default();
-        Self::of(&blake3::hash(row))
+        Self::hashed(None, key, bytes)
+    }
+
+    /// Hashes one row under a secret, so that whoever does not know it cannot choose rows
+    /// whose numbers cancel out. No part of any [`Digest`].
+    #[must_use]
+    pub fn keyed(secret: &[u8; 32], key: &[u8], bytes: &[u8]) -> Self {
+        Self::hashed(Some(secret), key, bytes)
     }
 
     /// The number.
@@ -91,8 +85,28 @@ impl Row {
         self.0
     }
 
-    fn long(parts: [&[u8]; 4]) -> Self {
-        let mut hasher = blake3::Hasher::new();
+    fn hashed(secret: Option<&[u8; 32]>, key: &[u8], bytes: &[u8]) -> Self {
+        let lengths = (key.len() as u64).to_le_bytes();
+        let parts = [&lengths[..], key, &(bytes.len() as u64).to_le_bytes(), bytes];
+        let mut row = [0; SMALL_ROW];
+        let mut free = &mut row[..];
+        for part in parts {
+            let Some((place, rest)) = free.split_at_mut_checked(part.len()) else {
+                return Self::long(secret, parts);
+            };
+            place.copy_from_slice(part);
+            free = rest;
+        }
+        let used = SMALL_ROW - free.len();
+        let row = row.get(..used).unwrap_or_default();
+        Self::of(&match secret {
+            Some(secret) => blake3::keyed_hash(secret, row),
+            None => blake3::hash(row),
+        })
+    }
+
+    fn long(secret: Option<&[u8; 32]>, parts: [&[u8]; 4]) -> Self {
+        let mut hasher = secret.map_or_else(blake3::Hasher::new, blake3::Hasher::new_keyed);
         for part in parts {
             hasher.update(part);
         }

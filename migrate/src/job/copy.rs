@@ -12,6 +12,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use pinstate_core::digest::Row;
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{Clock, Error, ErrorKind, Operation, Result, Store, Version};
 use tokio::sync::{mpsc, oneshot};
@@ -26,7 +27,6 @@ use super::source::{Source, SourcePage, SourceRow, Written};
 use super::throttle::Throttle;
 use super::watch::{Step, Watch};
 use super::write::{Item, Writer};
-use crate::row::number;
 
 /// How far a record's version may be ahead of the target's clock, in microseconds: beyond
 /// that the clock could not go above it.
@@ -184,7 +184,8 @@ impl Copier {
             counts.written += 1;
             counts.bytes += (item.key.len() + item.value.len()) as u64;
             newest = newest.max(item.version.micros());
-            sum = sum.wrapping_add(number(&self.secret, item.key.as_bytes(), &item.value));
+            let row = Row::keyed(&self.secret, item.key.as_bytes(), &item.value);
+            sum = sum.wrapping_add(row.number());
         }
         counts.superseded = taken.superseded;
         counts.dead = letters.len() as u64;

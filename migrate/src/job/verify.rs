@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use pinstate_core::digest::Kind;
+use pinstate_core::digest::{Kind, Row};
 use pinstate_core::transfer::StopFlag;
 use pinstate_core::{Error, ErrorKind, Key, Namespace, Operation, ReadOptions, Result};
 
@@ -17,7 +17,6 @@ use crate::compare::{CompareOptions, Level, compare};
 use crate::difference::{Difference, What};
 use crate::pass::not_stopped;
 use crate::pinset::{Pinset, StoredPins};
-use crate::row::number;
 
 /// Parts of the target for each worker.
 const PARTS: usize = 4;
@@ -144,7 +143,7 @@ impl Verifying {
                     not_stopped(&stop, Operation::Migrate)?;
                     for row in rows {
                         part.rows += 1;
-                        let number = number(&secret, row.key.as_bytes(), &row.value);
+                        let number = Row::keyed(&secret, row.key.as_bytes(), &row.value).number();
                         part.sum = part.sum.wrapping_add(number);
                     }
                 }
