@@ -109,6 +109,8 @@ fn the_pinset_of_a_running_peer_arrives_and_is_that_of_its_own_export() {
     pinstate(&["verify", &api, &live]).good();
     pinstate(&["verify", &live, &api]).good();
     assert_eq!(pinstate(&["diff", &api, &empty]).code, Some(4));
+    let digest = |of: &str| pinstate(&["digest", of]).good().json()[0]["digest"].clone();
+    let told = digest(&api);
 
     let file = place.path("export.ndjson");
     let name = file.to_str().unwrap();
@@ -121,8 +123,10 @@ fn the_pinset_of_a_running_peer_arrives_and_is_that_of_its_own_export() {
     );
     pinstate(&["verify", "--raw", &live, &exported]).good();
     pinstate(&["verify", name, &live]).good();
+    assert_eq!([digest(name), digest(&live), digest(&exported)], [(); 3].map(|()| told.clone()));
     // Nobody listens there any more.
     assert_eq!(pinstate(&["verify", &api, &live]).code, Some(1));
+    assert_eq!(pinstate(&["digest", &api]).code, Some(1));
 }
 
 /// Something between the client and the peer that cuts the answer after so many bytes.

@@ -33,12 +33,34 @@ fn ipfs_clusters_own_export_comes_back_the_same() {
     for format in ["ndjson", "json", "snapshot", "raft"] {
         let (file, store) = (format!("out.{format}"), place.sled_named(format));
         place.run(&["export", &file, "--format", format]).good();
+        assert_eq!(place.text_run(&["digest", &file]).good().stdout, digest, "{format}");
         run(place.bare().args(["--store", &store, "import", &file])).good().says("manifest");
         let there = run(place.bare().args(["--store", &store, "export"])).good().stdout;
         assert_eq!(sorted(&there), sorted(&example), "{format}");
         let there = run(place.bare().args(["--store", &store, "--output", "text", "digest"]));
         assert_eq!(there.good().stdout, digest, "{format}");
     }
+}
+
+#[test]
+fn a_digest_can_be_taken_of_a_file() {
+    let place = Place::new();
+    let example = std::fs::read_to_string(example()).unwrap();
+    place.write("pins.ndjson", &example);
+    let digest = |args: &[&str]| place.run(args).good().json()[0].clone();
+    let whole = digest(&["digest", "pins.ndjson"]);
+    assert_eq!((&whole["pins"], &whole["unreadable"]), (&22.into(), &0.into()));
+    // One entry twice, one gone, one that is no pin: none of them is taken for the whole.
+    let (first, rest) = example.split_once('\n').unwrap();
+    place.write("twice", format!("{example}{first}\n"));
+    assert_eq!(digest(&["digest", "twice"])["pins"], 23);
+    place.write("less", rest);
+    assert_ne!(digest(&["digest", "less"])["digest"], whole["digest"]);
+    place.write("torn", format!("{rest}{}", &first[..first.len() / 2]));
+    place.run(&["digest", "torn"]).fails_with(1, "entry");
+    place.run(&["digest", "nothing-there"]).fails_with(2, "neither a file nor a store");
+    place.run(&["digest", &place.sled_named("none")]).fails_with(1, "no such store");
+    assert!(!place.path("none").exists());
 }
 
 #[test]
