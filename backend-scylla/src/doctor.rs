@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::config::ScyllaConfig;
 use crate::health::{agreement, unmet};
-use crate::open::{Reached, reach};
+use crate::open::{Reached, reach, too_few_nodes};
 use crate::schema::{Dialect, Replication};
 use crate::store::durability_note;
 use crate::translate::Translation;
@@ -131,6 +131,7 @@ pub async fn doctor(config: &ScyllaConfig) -> Result<Doctor> {
             if bad > 0 {
                 report.problems.push(format!("consistency {}", report.consistency));
             }
+            report.problems.extend(too_few_nodes(&facts.replication, &facts.datacenters));
             report.replication = Some(facts.replication);
         }
         Err(error) => report.problems.push(error.to_string()),

@@ -24,7 +24,7 @@ use crate::watch::Watch;
 
 mod fit;
 
-pub(crate) use fit::reads_own_writes;
+pub(crate) use fit::{reads_own_writes, too_few_nodes};
 
 /// What was found out about the cluster and the keyspace.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -215,6 +215,10 @@ impl Reached {
         };
         fit::check_replicas(config, &facts, &config.keyspace, &facts.replication)?;
         fit::check_replicas(config, &facts, &control, &control_keyspace.replication)?;
+        fit::warn_of_few(config, &facts, &config.keyspace, &facts.replication);
+        if control_keyspace.replication != facts.replication {
+            fit::warn_of_few(config, &facts, &control, &control_keyspace.replication);
+        }
         Ok(facts)
     }
 
@@ -250,10 +254,18 @@ impl Reached {
         let control = config.control_keyspace();
         let ddl = Ddl::new(self, config);
         for (name, is_control) in [(&config.keyspace, false), (&control, true)] {
-            if self.keyspace(name).await?.is_some() {
+            let wanted = config.replication.as_deref().map(Replication::parse).transpose()?;
+            if let Some(keyspace) = self.keyspace(name).await? {
+                if let Some(wanted) = wanted.filter(|wanted| *wanted != keyspace.replication) {
+                    tracing::warn!(
+                        "the keyspace '{name}' is there already, with the replication {} and not \
+                         {wanted}: ALTER KEYSPACE changes that, and a repair after it",
+                        keyspace.replication
+                    );
+                }
                 continue;
             }
-            let replication = config.replication.as_deref().ok_or_else(|| {
+            let replication = wanted.ok_or_else(|| {
                 invalid(format!(
                     "the keyspace '{name}' is to be made, and 'replication' does not say how: \
                      name the replicas of each datacenter, as in {}",
@@ -261,18 +273,7 @@ impl Reached {
                 ))
                 .with_backend(BACKEND)
             })?;
-            let replication = Replication::parse(replication)?;
-            if let Some(dc) =
-                replication.datacenters().find(|dc| !self.datacenters.contains_key(*dc))
-            {
-                let known: Vec<&str> = self.datacenters.keys().map(String::as_str).collect();
-                return Err(invalid(format!(
-                    "'replication' names '{dc}', and the cluster has no such datacenter; it has: \
-                     {}",
-                    known.join(", ")
-                ))
-                .with_backend(BACKEND));
-            }
+            fit::check_new(&replication, &self.datacenters)?;
             let text = schema::create_keyspace(self.dialect, name, &replication, is_control);
             ddl.run(Operation::Open, text, Wanted::Keyspace(name)).await?;
         }

@@ -15,7 +15,9 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
-use std::fs::File;
+#[path = "shared/raw.rs"]
+mod raw;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,38 +28,10 @@ use pinstate_core::{
     Result, ScanOptions, Store, Version,
 };
 use pinstate_sled::{DEFAULT_CACHE, SledConfig, SledStore};
+use raw::{Raw, until_free};
 
 const ROUNDS: usize = 11;
 const BATCH: usize = 1_000;
-
-struct Raw {
-    db: sled::Db,
-    tree: sled::Tree,
-    log: File,
-}
-
-impl Raw {
-    fn open(path: &Path) -> Self {
-        let db = sled::Config::new().path(path).cache_capacity(DEFAULT_CACHE.0).open().unwrap();
-        let tree = db.open_tree("rows").unwrap();
-        let log = File::open(path.join("db")).unwrap();
-        // Where the file system has it; where not, the backend does without it as well.
-        if let Ok(flags) = rustix::fs::ioctl_getflags(&log) {
-            let _ = rustix::fs::ioctl_setflags(&log, flags | rustix::fs::IFlags::SYNC);
-        }
-        Self { db, tree, log }
-    }
-
-    fn put(&self, rows: &[(Vec<u8>, Vec<u8>)]) {
-        let mut order: Vec<&(Vec<u8>, Vec<u8>)> = rows.iter().collect();
-        order.sort_unstable();
-        for (key, value) in order {
-            self.tree.insert(key, value.as_slice()).unwrap();
-        }
-        self.db.flush().unwrap();
-        self.log.sync_data().unwrap();
-    }
-}
 
 /// A row as an import makes them: the CID's common beginning and a hash, 269 bytes.
 fn row(random: &mut fastrand::Rng) -> (Vec<u8>, Vec<u8>) {
@@ -170,7 +144,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let name: NamespaceName = "pins".parse().unwrap();
 
-    let raw = Raw::open(&raw_path);
+    let raw = Raw::open(&raw_path, DEFAULT_CACHE);
     let store = runtime.block_on(SledStore::open(SledConfig::new(&our_path).create())).unwrap();
     runtime.block_on(store.create_namespace(&name)).unwrap();
     let pins = runtime.block_on(store.open_namespace(&name)).unwrap();
@@ -189,7 +163,7 @@ fn main() {
                 .collect();
             let (r, o) = in_turn(
                 round + batch,
-                || timed_apart(|| raw.put(&made)),
+                || timed_apart(|| raw.put(made.iter().map(|(key, value)| (&key[..], &value[..])))),
                 || {
                     timed(|| {
                         let done = runtime.block_on(pins.apply(items, BatchOptions::new()));
@@ -209,7 +183,7 @@ fn main() {
     drop(store);
     open_get_close(&runtime, &raw_path, &our_path, &keys, &name);
 
-    let raw = Raw::open(&raw_path);
+    let raw = Raw::open(&raw_path, DEFAULT_CACHE);
     let store = runtime.block_on(SledStore::open(SledConfig::new(&our_path))).unwrap();
     let pins = runtime.block_on(store.open_namespace(&name)).unwrap();
     random.shuffle(&mut keys);
@@ -238,7 +212,7 @@ fn open_get_close(
             round,
             || {
                 timed(|| {
-                    let raw = Raw::open(raw_path);
+                    let raw = Raw::open(raw_path, DEFAULT_CACHE);
                     assert!(raw.tree.get(key).unwrap().is_some());
                 })
             },
@@ -255,17 +229,9 @@ fn open_get_close(
                 })
             },
         );
-        // The engine's threads let go of its files a little after it was closed.
-        while !is_free(raw_path) {
-            std::thread::yield_now();
-        }
+        until_free(raw_path);
         (r, o)
     });
-}
-
-fn is_free(path: &Path) -> bool {
-    let log = File::open(path.join("db")).unwrap();
-    rustix::fs::flock(&log, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 fn many_gets(

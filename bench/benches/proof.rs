@@ -5,8 +5,9 @@
 //! * **stall**: a store that does nothing for the first 100 ms of each second. That must show in
 //!   the latencies' p99.9.
 //! * **same**: 40 comparisons of a store with one like it. At most 5 may find a difference.
-//! * **slower**: 20 comparisons of a store with one of which each operation works for 220 µs and
-//!   not for 200. At least 18 must find it.
+//! * **slower**: 20 comparisons of a store with one of which each operation works for 1.1 ms and
+//!   not for 1.0, so that what the way to the store takes is little beside it. At least 18 must
+//!   find it.
 //!
 //! `cargo bench -p pinstate-bench --bench proof [-- idle|stall|same|slower]` (ten minutes)
 
@@ -123,7 +124,7 @@ async fn slower() {
     let mut found = 0;
     let mut ratios = Vec::new();
     for seed in 0..20 {
-        let report = contest(100 + seed, slow(200), slow(220), 500.0).await;
+        let report = contest(100 + seed, slow(1_000), slow(1_100), 200.0).await;
         found += usize::from(!differing(&report, Some(Verdict::Slower)).is_empty());
         let p50 = report.comparisons[0].metrics.iter().find(|m| m.name == "p50");
         ratios.push(p50.map_or(0.0, |m| m.ratio));

@@ -117,6 +117,14 @@ impl Choice {
         Ok(factory.capabilities().exclusive_open)
     }
 
+    /// Whether a store that is not there is made when something is to be put into it: an
+    /// embedded one, and one on a cluster if the configuration says with how many replicas.
+    pub(crate) fn can_be_made(&self, store: &str) -> Result<bool, Error> {
+        let (factory, settings) = self.registry.resolve(&self.config, store)?;
+        let replicated = settings.text("replication").is_some();
+        Ok(factory.capabilities().exclusive_open || replicated)
+    }
+
     async fn open(&self, store: &str, options: OpenOptions) -> Result<Arc<dyn Store>, Error> {
         self.registry.open(&self.config, store, options).await
     }
@@ -182,6 +190,13 @@ impl Session {
                     "nothing has been stored in {shown} yet: 'pinstate import FILE' or 'pinstate \
                      pin add CID' creates it"
                 )));
+            }
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout)
+                    && !choice.is_embedded(&name)? =>
+            {
+                return Err(Failure::from(error)
+                    .with_hint("'pinstate doctor' says of each node whether it can be reached"));
             }
             opened => opened?,
         };

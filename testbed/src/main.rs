@@ -41,10 +41,10 @@ enum Task {
 
 #[derive(Args)]
 struct Up {
-    /// How many nodes, in one datacenter.
-    #[arg(long, default_value_t = 3, conflicts_with = "dcs")]
-    nodes: usize,
-    /// Nodes by datacenter, like dc1:2,dc2:1.
+    /// How many nodes [default: 3, or as many as --dcs says].
+    #[arg(long)]
+    nodes: Option<usize>,
+    /// Nodes by datacenter, like dc1:2,dc2:1 [default: all in one].
     #[arg(long)]
     dcs: Option<Topology>,
     /// Speak TLS with clients, and nothing else.
@@ -108,9 +108,17 @@ fn run(command: &Command) -> Result<()> {
     let name = &command.name;
     match &command.task {
         Task::Up(up) => {
-            let mut options = match &up.dcs {
-                Some(topology) => Options::topology(topology.clone()),
-                None => Options::nodes(up.nodes)?,
+            let mut options = match (&up.dcs, up.nodes) {
+                (Some(topology), nodes) => {
+                    let placed = topology.nodes();
+                    if let Some(nodes) = nodes.filter(|nodes| *nodes != placed) {
+                        return Err(Error::Usage(format!(
+                            "--nodes says {nodes}, and --dcs has places for {placed}"
+                        )));
+                    }
+                    Options::topology(topology.clone())
+                }
+                (None, nodes) => Options::nodes(nodes.unwrap_or(3))?,
             };
             if up.big_values {
                 options = options.with_big_values();

@@ -83,6 +83,10 @@ fn wrong_values_name_the_key_and_what_it_may_be() {
         ("num_conns=-1", vec!["'num_conns'"]),
         ("retry_policy.retryable_errors=timeout", vec!["'retry_policy'"]),
         ("tls.ca=/x", vec!["'tls'", "ca_file"]),
+        ("tls=yes", vec!["'tls'", "true, false or", "'ca_file'"]),
+        // Neither goes in the clear because of how it was put.
+        ("tls.ca_file=/x", vec!["'tls'", "'enabled' is not set"]),
+        ("tls=true&tls.ca_file=/x", vec!["'tls'", "'enabled' is not set"]),
         ("local_dcc=x", vec!["'local_dcc'", "'local_dc'"]),
     ] {
         let error = resolve(&format!("scylla://h/k?{query}")).unwrap_err();
@@ -106,6 +110,7 @@ fn contradictions_are_refused_with_the_reason() {
         ("keyspace=a-b", "'keyspace' is 'a-b'"),
         ("control_keyspace=k", "one of their own"),
         ("tls.enabled=true", "'tls.ca_file'"),
+        ("tls=true", "'tls.ca_file'"),
         ("tls.enabled=true&tls.ca_file=x&tls.cert_file=y", "'tls.key_file'"),
         ("max_value_bytes=1GiB", "'max_value_bytes'"),
     ] {

@@ -1,5 +1,6 @@
 //! Encryption: what may be set, and the client configuration that comes of it.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,16 +12,18 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::BACKEND;
 
-/// Encryption of the connections.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+/// Encryption of the connections. In a configuration it is a table of these keys, of which
+/// `enabled` has to be there, or `true` or `false` alone.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 #[non_exhaustive]
 pub struct TlsConfig {
-    /// Encrypts. Keys below without it are refused rather than ignored.
+    /// Encrypts.
     pub enabled: bool,
     /// The client's certificate and what leads to its authority, as PEM.
     pub cert_file: Option<PathBuf>,
@@ -34,6 +37,58 @@ pub struct TlsConfig {
     /// Names, one of which a server's certificate must have. Without them it must have the
     /// address that the driver connects to.
     pub server_names: Vec<String>,
+}
+
+/// As it stands in a configuration.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Table {
+    enabled: Option<bool>,
+    cert_file: Option<PathBuf>,
+    key_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
+    insecure_skip_verify: bool,
+    server_names: Vec<String>,
+}
+
+impl<'de> Deserialize<'de> for TlsConfig {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Form;
+
+        impl<'de> Visitor<'de> for Form {
+            type Value = TlsConfig;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(
+                    "true, false or the keys 'enabled', 'ca_file', 'cert_file', 'key_file', \
+                     'server_names' and 'insecure_skip_verify'",
+                )
+            }
+
+            fn visit_bool<E: de::Error>(self, enabled: bool) -> Result<TlsConfig, E> {
+                Ok(TlsConfig { enabled, ..TlsConfig::default() })
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TlsConfig, A::Error> {
+                let table = Table::deserialize(MapAccessDeserializer::new(map))?;
+                // Nobody who names an authority expects that everything goes in the clear.
+                let enabled = table.enabled.ok_or_else(|| {
+                    de::Error::custom("'enabled' is not set: true encrypts, false does not")
+                })?;
+                let named = |path: Option<PathBuf>| path.filter(|p| !p.as_os_str().is_empty());
+                Ok(TlsConfig {
+                    enabled,
+                    cert_file: named(table.cert_file),
+                    key_file: named(table.key_file),
+                    ca_file: named(table.ca_file),
+                    insecure_skip_verify: table.insecure_skip_verify,
+                    server_names: table.server_names,
+                })
+            }
+        }
+
+        deserializer.deserialize_any(Form)
+    }
 }
 
 impl TlsConfig {

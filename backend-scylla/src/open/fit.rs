@@ -1,5 +1,7 @@
 //! Whether the configuration fits the replicas that a keyspace has.
 
+use std::collections::BTreeMap;
+
 use pinstate_core::Result;
 use pinstate_core::config::invalid;
 
@@ -7,6 +9,41 @@ use super::Facts;
 use crate::config::{Level, ScyllaConfig};
 use crate::error::BACKEND;
 use crate::schema::Replication;
+
+/// Refuses a replication that a new keyspace cannot have.
+pub(super) fn check_new(
+    replication: &Replication,
+    datacenters: &BTreeMap<String, usize>,
+) -> Result<()> {
+    let refuse = |text: String| Err(invalid(text).with_backend(BACKEND));
+    if let Some(dc) = replication.datacenters().find(|dc| !datacenters.contains_key(*dc)) {
+        let known: Vec<&str> = datacenters.keys().map(String::as_str).collect();
+        return refuse(format!(
+            "'replication' names '{dc}', and the cluster has no such datacenter; it has: {}",
+            known.join(", ")
+        ));
+    }
+    match too_few_nodes(replication, datacenters) {
+        Some(text) => refuse(format!("'replication' is {replication}: {text}")),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with a replication that wants more replicas than there are nodes.
+pub(crate) fn too_few_nodes(
+    replication: &Replication,
+    datacenters: &BTreeMap<String, usize>,
+) -> Option<String> {
+    let dc = replication.datacenters().find(|dc| {
+        datacenters.get(*dc).is_some_and(|nodes| (*nodes as u64) < u64::from(replication.of(dc)))
+    })?;
+    let nodes = datacenters.get(dc).copied().unwrap_or_default();
+    Some(format!(
+        "{} replicas are wanted in '{dc}', which has {nodes} nodes: each that nobody has counts as \
+         one that is down",
+        replication.of(dc)
+    ))
+}
 
 /// Refuses a consistency that the replicas cannot give, or that a real server answers with
 /// nothing instead of an error.
@@ -68,15 +105,28 @@ pub(super) fn check_replicas(
             ));
         }
     }
+    Ok(())
+}
+
+/// Warns of replicas so few that one node matters.
+pub(super) fn warn_of_few(
+    config: &ScyllaConfig,
+    facts: &Facts,
+    keyspace: &str,
+    replication: &Replication,
+) {
+    if let Some(text) = too_few_nodes(replication, &facts.datacenters) {
+        tracing::warn!("the keyspace '{keyspace}': {text}");
+    }
     let here = facts.local.as_ref().map_or(replication.total(), |local| replication.of(local));
     if here < 3 && config.consistency != Level::One && config.consistency != Level::LocalOne {
+        let replicas = if here == 1 { "one replica" } else { "two replicas" };
         tracing::warn!(
-            "the keyspace '{keyspace}' has {here} replicas where requests go: {} cannot be met \
-             while one of them is down",
+            "the keyspace '{keyspace}' has {replicas} where requests go: {} cannot be met without \
+             each of them",
             config.consistency
         );
     }
-    Ok(())
 }
 
 /// Whether a handle reads its own writes: the replicas of a read and of a write overlap.
@@ -134,6 +184,21 @@ mod tests {
         roaming.dc_failover = true;
         let error = check(&roaming, &facts(&["dc1", "dc2"], Some("dc1"), "dc1=3")).unwrap_err();
         assert!(error.to_string().contains("'dc_failover' is on"), "{error}");
+    }
+
+    #[test]
+    fn more_replicas_than_nodes_are_refused_for_a_new_keyspace() {
+        let datacenters = BTreeMap::from([("dc1".to_owned(), 3), ("dc2".to_owned(), 1)]);
+        let check = |text: &str| check_new(&Replication::parse(text).unwrap(), &datacenters);
+        check("dc1=3,dc2=1").unwrap();
+        for (text, part) in [
+            ("dc1=3,dc2=2", "2 replicas are wanted in 'dc2', which has 1 nodes"),
+            ("dc3=1", "no such datacenter; it has: dc1, dc2"),
+        ] {
+            let error = check(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().contains(part), "{error}");
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ import (
 // operation is one thing that can be timed. run returns how many pins it saw.
 type operation struct {
 	writes    bool // wants an empty store; the count is taken from it afterwards
+	single    bool // writes pins one by one, and so fewer of them
 	wholeLife bool // opens and closes the store itself
 	run       func(context.Context, *Bench, ds.Batching) (int, error)
 }
@@ -32,6 +33,7 @@ var operations = map[string]operation{
 	"get64":     {run: func(ctx context.Context, b *Bench, s ds.Batching) (int, error) { return get(ctx, b, s, 64) }},
 	"get1":      {wholeLife: true},
 	"add":       {writes: true, run: add},
+	"add64":     {writes: true, single: true, run: addSingly},
 	"import":    {writes: true, run: load},
 	"unmarshal": {writes: true, run: unmarshal},
 }
@@ -92,21 +94,30 @@ func get(ctx context.Context, b *Bench, store ds.Batching, callers int) (int, er
 	if err != nil {
 		return 0, err
 	}
-	var next, found atomic.Int64
+	return each(b.pins, callers, func(pin api.Pin) error {
+		_, err := st.Get(ctx, pin.Cid)
+		return err
+	})
+}
+
+// each does something with every pin, in their order, from so many callers, and
+// says with how many it was done.
+func each(pins []api.Pin, callers int, do func(api.Pin) error) (int, error) {
+	var next, done atomic.Int64
 	var failed atomic.Pointer[error]
 	var wait sync.WaitGroup
 	for range callers {
 		wait.Go(func() {
 			for {
 				i := next.Add(1) - 1
-				if i >= int64(len(b.pins)) || failed.Load() != nil {
+				if i >= int64(len(pins)) || failed.Load() != nil {
 					return
 				}
-				if _, err := st.Get(ctx, b.pins[i].Cid); err != nil {
+				if err := do(pins[i]); err != nil {
 					failed.Store(&err)
 					return
 				}
-				found.Add(1)
+				done.Add(1)
 			}
 		})
 	}
@@ -114,7 +125,7 @@ func get(ctx context.Context, b *Bench, store ds.Batching, callers int) (int, er
 	if err := failed.Load(); err != nil {
 		return 0, *err
 	}
-	return int(found.Load()), nil
+	return int(done.Load()), nil
 }
 
 // writer is a state for many writes: with durable batches where the store
@@ -143,6 +154,21 @@ func add(ctx context.Context, b *Bench, store ds.Batching) (int, error) {
 		}
 	}
 	return len(b.pins), commit(ctx)
+}
+
+// addSingly writes pins from 64 callers, each of which waits until its pin is
+// durable before it takes the next one.
+func addSingly(ctx context.Context, b *Bench, store ds.Batching) (int, error) {
+	st, err := cluster.OpenState(store)
+	if err != nil {
+		return 0, err
+	}
+	return each(b.pins[:min(len(b.pins), singles)], 64, func(pin api.Pin) error {
+		if err := st.Add(ctx, pin); err != nil {
+			return err
+		}
+		return store.Sync(ctx, ds.NewKey("/"))
+	})
 }
 
 // load reads NDJSON as `state import` does.

@@ -51,7 +51,11 @@ impl Job {
             }
             None => Self::begin(jobs, &*source, &target, settings, &tuning).await?,
         };
-        let expected = source.estimate().await?;
+        // For the display alone: a source that is slow at this moment may still be read.
+        let expected = source.estimate().await.unwrap_or_else(|error| {
+            tracing::warn!("how many pins there are is not known, nor how long it takes: {error}");
+            None
+        });
         taken.job(source, target, tuning, expected, continued)
     }
 

@@ -11,7 +11,7 @@ use crate::ends::{End, Ends, What};
 use crate::exit::{Failure, Outcome};
 use crate::formats::ReadFormat;
 use crate::output::Output;
-use crate::session::Access;
+use crate::session::{Access, Choice};
 
 /// Which ends are to be opened.
 pub(super) struct Wanted {
@@ -64,7 +64,9 @@ impl Opened {
             }
             Ok(target) => Some(target),
             Err(Failure::Error(told))
-                if access == Access::Read && told.error.kind() == ErrorKind::NoStore =>
+                if access == Access::Read
+                    && told.error.kind() == ErrorKind::NoStore
+                    && Choice::new(global)?.can_be_made(&wanted.to)? =>
             {
                 None
             }

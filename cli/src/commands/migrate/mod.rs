@@ -11,7 +11,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Args, Subcommand};
 use pinstate_core::{Error, ErrorKind, Operation};
-use pinstate_migrate::job::{Job, Onlooker, Orders, Phase, Report, Tuning, certificate, plan};
+use pinstate_migrate::job::{
+    Job, Mode, Onlooker, Orders, Phase, Report, Tuning, certificate, plan,
+};
 use serde_json::json;
 
 use self::args::{Place, Route, Speed, Told, Tuned};
@@ -213,7 +215,13 @@ async fn work(global: &Global, args: RunArgs, out: Output) -> Outcome {
     let result = async {
         let source = opened.source().await?;
         let target = opened.target().ok_or_else(|| Failure::usage("there is no target"))?;
-        let job = Job::open(&folder, source, target, &settings, tuning).await?;
+        let job = Job::open(&folder, source, target, &settings, tuning).await;
+        let job = job.map_err(|error| match (error.kind(), settings.mode) {
+            (ErrorKind::Conflict, Mode::FailIfNotEmpty) => Failure::from(error).with_hint(
+                "--mode chooses; 'pinstate migrate status' lists the jobs that are done already",
+            ),
+            _ => error.into(),
+        })?;
         let at = job.folder().clone();
         if job.is_continued() {
             let counts = job.counts();

@@ -1,0 +1,46 @@
+//! One pinset, in every form that an operation takes.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use pinstate_core::format::ndjson::NdjsonDecoder;
+use pinstate_core::format::{Decoder, Leniency};
+use pinstate_core::pin::{ImportOverrides, Pin, PinView};
+use pinstate_core::transfer::Entries;
+
+/// The pins as Go's generator wrote them.
+pub(crate) struct Pins {
+    pub(crate) ndjson: Vec<u8>,
+    pub(crate) snapshot: Vec<u8>,
+    /// Keys and stored values, in the file's order.
+    pub(crate) records: Vec<(Bytes, Bytes)>,
+    pub(crate) pins: Vec<Pin>,
+    /// In which order they are asked for.
+    pub(crate) shuffled: Vec<usize>,
+}
+
+impl Pins {
+    pub(crate) async fn load(folder: &Path) -> Self {
+        let ndjson = std::fs::read(folder.join("export.ndjson")).unwrap();
+        let snapshot = std::fs::read(folder.join("state.snapshot")).unwrap();
+        let decoder: Box<dyn Decoder> =
+            Box::new(NdjsonDecoder::new(Leniency::Strict, ImportOverrides::default()));
+        let mut entries = Entries::new(Box::new(std::io::Cursor::new(ndjson.clone())), decoder);
+        let mut records = Vec::new();
+        while let Some(read) = entries.next().await.unwrap() {
+            for entry in read {
+                let (key, value) = entry.body.unwrap();
+                records.push((Bytes::from(key.to_vec()), value));
+            }
+        }
+        let pin = |(key, value): &(Bytes, Bytes)| PinView::new(key, value).unwrap().to_pin();
+        let pins = records.iter().map(pin).collect();
+        let mut shuffled: Vec<usize> = (0..records.len()).collect();
+        fastrand::Rng::with_seed(1).shuffle(&mut shuffled);
+        Self { ndjson, snapshot, records, pins, shuffled }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.records.len()
+    }
+}
