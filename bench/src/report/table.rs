@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::figures::{ALL, Figures, failed, headline, mode, name, title, values, word};
-use super::units::{UNKNOWN, count, rate, ratio, time};
+use super::units::{UNKNOWN, chance, count, rate, ratio, time};
 use crate::outcome::{Comparison, Report};
 
 /// What to write where a latency would mean nothing.
@@ -81,7 +81,7 @@ fn compared(text: &mut String, report: &Report, comparison: &Comparison) {
     for promise in &comparison.unequal {
         line(text, 2, &format!("UNEQUAL PROMISES, {promise}"));
     }
-    let heads = ["", base, other, "ratio", "95 % interval", ""];
+    let heads = ["", base, other, "ratio", "95 % interval", "p", ""];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for metric in &comparison.metrics {
         let (base, other) = values(metric);
@@ -92,6 +92,7 @@ fn compared(text: &mut String, report: &Report, comparison: &Comparison) {
             other,
             ratio(metric.ratio),
             format!("{} to {}", ratio(low), ratio(high)),
+            chance(metric.p),
             word(metric.verdict).to_owned(),
         ]);
     }

@@ -77,6 +77,15 @@ pub(super) fn ratio(ratio: f64) -> String {
     }
 }
 
+/// How likely chance alone is.
+pub(super) fn chance(p: f64) -> String {
+    match p {
+        p if !p.is_finite() => UNKNOWN.to_owned(),
+        p if p < 0.0005 => "<0.001".to_owned(),
+        p => format!("{p:.3}"),
+    }
+}
+
 /// Some words as a list in a sentence.
 pub(super) fn list<T: AsRef<str>>(words: &[T]) -> String {
     match words {

@@ -3,7 +3,6 @@
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pinstate_core::config::{Config, OpenOptions, Registry};
 use pinstate_core::format::Leniency;
@@ -11,16 +10,14 @@ use pinstate_core::format::ndjson::{NdjsonDecoder, NdjsonEncoder};
 use pinstate_core::pin::{ImportOverrides, Zone};
 use pinstate_core::state::StoredPin;
 use pinstate_core::transfer::{ExportOptions, ImportOptions, Unwatched, export, import};
-use pinstate_core::{
-    Clock, CountOptions, Key, ListOptions, NamespaceName, ReadOptions, State, Store,
-};
+use pinstate_core::{Clock, CountOptions, ListOptions, NamespaceName, ReadOptions, State, Store};
 use pinstate_memory::MemoryBackend;
 use pinstate_scylla::ScyllaFactory;
 use pinstate_sled::SledFactory;
 use tokio::runtime::Runtime;
 
 use crate::pins::Pins;
-use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, look_at, measured};
+use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, look_at, measured, share};
 
 /// Which backend, and where.
 pub(crate) enum Where {
@@ -129,24 +126,19 @@ impl Ours {
         self.pins.len()
     }
 
-    /// Does something to each pin, from 64 tasks.
-    fn each<F>(&self, count: usize, state: &State, work: fn(State, Arc<Pins>, usize) -> F) -> usize
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let next = Arc::new(AtomicUsize::new(0));
+    /// Adds or gets pins one by one, from 64 tasks.
+    fn singly(&self, op: Op, state: &State) -> usize {
+        let count = if op == Op::Add64 { self.pins.len().min(SINGLES) } else { self.pins.len() };
         self.runtime.block_on(async {
             let tasks: Vec<_> = (0..CALLERS)
-                .map(|_| {
+                .map(|task| {
                     let (state, pins) = (state.clone(), Arc::clone(&self.pins));
-                    let next = Arc::clone(&next);
                     tokio::spawn(async move {
-                        loop {
-                            let i = next.fetch_add(1, Ordering::Relaxed);
-                            if i >= count {
-                                return;
+                        for i in share(count, task) {
+                            match op {
+                                Op::Add64 => state.add(&pins.pins[i]).await.unwrap(),
+                                _ => drop(state.get(&pins.asked[i]).await.unwrap()),
                             }
-                            work(state.clone(), Arc::clone(&pins), i).await;
                         }
                     })
                 })
@@ -160,10 +152,8 @@ impl Ours {
 
     fn get_many(&self, state: &State) -> usize {
         let mut sum = 0;
-        for asked in self.pins.shuffled.chunks(BATCH) {
-            let keys: Vec<Key> =
-                asked.iter().map(|i| Key::copy_from(&self.pins.records[*i].0)).collect();
-            let got = self.runtime.block_on(state.namespace().get_many(&keys, ReadOptions::new()));
+        for keys in self.pins.asked_keys.chunks(BATCH) {
+            let got = self.runtime.block_on(state.namespace().get_many(keys, ReadOptions::new()));
             for record in got.unwrap() {
                 sum += look_at(&record.unwrap().unwrap().value);
             }
@@ -189,14 +179,7 @@ impl Ours {
     fn operate(&self, op: Op, state: &State) -> usize {
         match op {
             Op::Add => self.add(state),
-            Op::Add64 => {
-                self.each(self.pins.len().min(SINGLES), state, |state, pins, i| async move {
-                    state.add(&pins.pins[i]).await.unwrap();
-                })
-            }
-            Op::Get64 => self.each(self.pins.len(), state, |state, pins, i| async move {
-                state.get(&pins.pins[pins.shuffled[i]].cid).await.unwrap();
-            }),
+            Op::Add64 | Op::Get64 => self.singly(op, state),
             Op::GetMany => self.get_many(state),
             Op::List => {
                 let mut allocations = 0;

@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use bytes::Bytes;
+use pinstate_core::Key;
 use pinstate_core::format::ndjson::NdjsonDecoder;
 use pinstate_core::format::{Decoder, Leniency};
-use pinstate_core::pin::{ImportOverrides, Pin, PinView};
+use pinstate_core::pin::{Cid, ImportOverrides, Pin, PinView};
 use pinstate_core::transfer::Entries;
 
 /// The pins as Go's generator wrote them.
@@ -15,8 +16,10 @@ pub(crate) struct Pins {
     /// Keys and stored values, in the file's order.
     pub(crate) records: Vec<(Bytes, Bytes)>,
     pub(crate) pins: Vec<Pin>,
-    /// In which order they are asked for.
-    pub(crate) shuffled: Vec<usize>,
+    /// The CIDs, and the keys, in the order in which they are asked for: another one, so that
+    /// nothing lies in memory as it is needed, except for these lists themselves.
+    pub(crate) asked: Vec<Cid>,
+    pub(crate) asked_keys: Vec<Key>,
 }
 
 impl Pins {
@@ -34,10 +37,11 @@ impl Pins {
             }
         }
         let pin = |(key, value): &(Bytes, Bytes)| PinView::new(key, value).unwrap().to_pin();
-        let pins = records.iter().map(pin).collect();
-        let mut shuffled: Vec<usize> = (0..records.len()).collect();
-        fastrand::Rng::with_seed(1).shuffle(&mut shuffled);
-        Self { ndjson, snapshot, records, pins, shuffled }
+        let pins: Vec<Pin> = records.iter().map(pin).collect();
+        let mut asked: Vec<Cid> = pins.iter().map(|pin| pin.cid.clone()).collect();
+        fastrand::Rng::with_seed(1).shuffle(&mut asked);
+        let asked_keys = asked.iter().map(|cid| Key::copy_from(cid.as_bytes())).collect();
+        Self { ndjson, snapshot, records, pins, asked, asked_keys }
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -44,8 +44,8 @@ impl Inner {
     }
 
     async fn get(&self, i: usize) -> u64 {
-        let key = &self.pins.records[self.pins.shuffled[i]].0;
-        let result = self.session.execute_unpaged(&self.select, (&key[..],)).await.unwrap();
+        let key = self.pins.asked_keys[i].as_bytes();
+        let result = self.session.execute_unpaged(&self.select, (key,)).await.unwrap();
         let rows = result.into_rows_result().unwrap();
         type Row = (Option<Bytes>, Option<i64>, Option<i64>);
         look_at(&rows.single_row::<Row>().unwrap().0.unwrap())

@@ -4,13 +4,12 @@
 use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pinstate_core::config::ByteSize;
 
 use crate::pins::Pins;
 use crate::raw::{Raw, until_free};
-use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, look_at, measured};
+use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, look_at, measured, share};
 
 pub(crate) struct RawSled {
     pins: Arc<Pins>,
@@ -42,17 +41,14 @@ impl RawSled {
 
     fn get(&self, raw: &Raw) -> usize {
         each(self.pins.len(), |i| {
-            let (key, value) = &self.pins.records[self.pins.shuffled[i]];
-            assert_eq!(raw.tree.get(key).unwrap().unwrap().len(), value.len());
+            black_box(look_at(&raw.tree.get(&self.pins.asked_keys[i]).unwrap().unwrap()));
         })
     }
 
     fn get_many(&self, raw: &Raw) -> usize {
         let mut sum = 0;
-        for asked in self.pins.shuffled.chunks(BATCH) {
-            for i in asked {
-                sum += look_at(&raw.tree.get(&self.pins.records[*i].0).unwrap().unwrap());
-            }
+        for key in &self.pins.asked_keys {
+            sum += look_at(&raw.tree.get(key).unwrap().unwrap());
         }
         black_box(sum);
         self.pins.len()
@@ -72,18 +68,10 @@ impl RawSled {
 
 /// Does something for each number, from 64 threads.
 fn each(count: usize, work: impl Fn(usize) + Sync) -> usize {
-    let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        for _ in 0..CALLERS {
-            scope.spawn(|| {
-                loop {
-                    let i = next.fetch_add(1, Ordering::Relaxed);
-                    if i >= count {
-                        return;
-                    }
-                    work(i);
-                }
-            });
+        for caller in 0..CALLERS {
+            let work = &work;
+            scope.spawn(move || share(count, caller).for_each(work));
         }
     });
     count

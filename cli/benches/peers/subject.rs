@@ -89,6 +89,11 @@ pub(crate) fn measured(work: impl FnOnce() -> usize) -> Spent {
     Spent { pins, seconds: began.elapsed().as_secs_f64(), cpu: cpu() - before }
 }
 
+/// Which of so many pins one of the 64 callers is about.
+pub(crate) fn share(count: usize, caller: usize) -> std::ops::Range<usize> {
+    count * caller / CALLERS..count * (caller + 1) / CALLERS
+}
+
 /// What a caller does with a value at least: it looks at all of it.
 pub(crate) fn look_at(value: &[u8]) -> u64 {
     value.iter().copied().map(u64::from).sum()

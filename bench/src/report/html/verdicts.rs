@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use crate::outcome::{Comparison, Report, Verdict};
 use crate::report::figures::{Figures, failed, headline, name, title, values, word};
-use crate::report::units::{count, ratio};
+use crate::report::units::{chance, count, ratio};
 
 /// Stores that answered wrongly have failed, however fast they were.
 pub(super) fn wrong(subjects: &[Figures<'_>]) -> Markup {
@@ -97,7 +97,7 @@ fn card(report: &Report, comparison: &Comparison) -> Markup {
                     li {
                         b { (title(metric)) } ": " (second) ", "
                         b { (ratio(metric.ratio)) " times" } " the " (first) " of " (base) " ("
-                        (ratio(low)) " to " (ratio(high)) "): " (word(metric.verdict)) "."
+                        (ratio(low)) " to " (ratio(high)) ", p " (chance(metric.p)) "): " (word(metric.verdict)) "."
                     }
                 }
             }

@@ -35,5 +35,8 @@ pub(super) fn list(args: &ListArgs, out: Output) -> Outcome {
         }
     }
     lines.finish()?;
+    if args.name.is_none() {
+        out.note("how long after a kill a store can be read again: 'pinstate bench restart'");
+    }
     Ok(Exit::Done)
 }
