@@ -27,6 +27,8 @@ fn the_binary_does_on_a_cluster_what_it_does_elsewhere() {
         .args(["--output", "text"]));
     assert!(shown.good().stdout.contains("AND tablets = {'enabled': false};\n"));
     here.run(&["schema", "create"]).fails_with(2, "'replication' does not say how");
+    let many = here.run(&["schema", "create", "--replication", "dc1=2"]);
+    many.fails_with(2, "2 replicas are wanted in 'dc1', which has one node");
     let made = here.run(&["schema", "create", "--replication", "dc1=1"]).good().json();
     assert_eq!(made[0]["namespaces"][0][0], "default");
     here.run(&["schema", "check"]).good();
@@ -39,6 +41,13 @@ fn the_binary_does_on_a_cluster_what_it_does_elsewhere() {
     here.place.run(&["import", example]).good();
     assert_eq!(here.pinset(), here.place.pinset());
     assert_eq!(here.count(), here.place.count());
+    // A plan does not promise a keyspace that nobody will make.
+    let elsewhere = here.store.replace(&here.keyspace, "nowhere_yet");
+    let (from, to) = (here.place.sled(), elsewhere.as_str());
+    let plan = run(here.place.bare().args(["migrate", "plan", "--from", &from, "--to", to]));
+    plan.fails_with(1, "there is no keyspace 'nowhere_yet'");
+    // Asked for otherwise than it is, it stays as it is, and says so.
+    here.run(&["schema", "create", "--replication", "dc1=1"]).good();
     let digest = |ran: Ran| ran.good().json()[0]["digest"].clone();
     let ours = digest(here.run(&["digest"]));
     assert!(ours.is_string());

@@ -37,10 +37,13 @@ pub(crate) fn too_few_nodes(
     let dc = replication.datacenters().find(|dc| {
         datacenters.get(*dc).is_some_and(|nodes| (*nodes as u64) < u64::from(replication.of(dc)))
     })?;
-    let nodes = datacenters.get(dc).copied().unwrap_or_default();
+    let nodes = match datacenters.get(dc) {
+        Some(1) => "one node".to_owned(),
+        nodes => format!("{} nodes", nodes.copied().unwrap_or_default()),
+    };
     Some(format!(
-        "{} replicas are wanted in '{dc}', which has {nodes} nodes: each that nobody has counts as \
-         one that is down",
+        "{} replicas are wanted in '{dc}', which has {nodes}: each that nobody has counts as one \
+         that is down",
         replication.of(dc)
     ))
 }
@@ -192,7 +195,7 @@ mod tests {
         let check = |text: &str| check_new(&Replication::parse(text).unwrap(), &datacenters);
         check("dc1=3,dc2=1").unwrap();
         for (text, part) in [
-            ("dc1=3,dc2=2", "2 replicas are wanted in 'dc2', which has 1 nodes"),
+            ("dc1=3,dc2=2", "2 replicas are wanted in 'dc2', which has one node"),
             ("dc3=1", "no such datacenter; it has: dc1, dc2"),
         ] {
             let error = check(text).unwrap_err();
