@@ -1,0 +1,172 @@
+//! The engine: opened, and the keyspaces that it keeps for a store.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use fjall::config::CompressionPolicy;
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
+    Readable, Snapshot,
+};
+use pinstate_core::{Operation, Result};
+
+use crate::config::{Compression, Durable, FjallConfig, MAX_KEY_BYTES};
+use crate::error::{corrupt, engine};
+use crate::rows::{Body, Head, Reason, check_long};
+
+/// The open engine. A clone is another handle on it, and keeps it open.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    pub(crate) db: Database,
+    /// Namespaces and control records.
+    pub(crate) catalog: Keyspace,
+    /// What a write waits for.
+    pub(crate) durable: Durable,
+    compression: Compression,
+}
+
+impl Engine {
+    /// Opens the engine in its folder, or creates it there.
+    pub(crate) fn open(folder: &Path, config: &FjallConfig) -> Result<Self> {
+        let failed = |error| engine(error, Operation::Open);
+        let open = || {
+            let db = Database::builder(folder)
+                .cache_size(config.cache.0)
+                .journal_compression(CompressionType::None)
+                .open()?;
+            let options = || {
+                KeyspaceCreateOptions::default()
+                    .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
+            };
+            let catalog = db.keyspace("catalog", options)?;
+            Ok(Self { db, catalog, durable: config.durability, compression: config.compression })
+        };
+        // What the engine does not expect in its files, it panics over.
+        catch_unwind(AssertUnwindSafe(open))
+            .map_err(|_| corrupt(Operation::Open, "the engine could not read its files"))?
+            .map_err(failed)
+            .map_err(|error| error.with_context("path", folder.display()))
+    }
+
+    /// Puts everything that was written on the disk.
+    pub(crate) fn sync(&self, operation: Operation) -> Result<()> {
+        self.db.persist(PersistMode::SyncAll).map_err(|error| engine(error, operation))
+    }
+
+    /// The keyspaces of a namespace that is there or is to be.
+    pub(crate) fn tables(&self, id: u64) -> fjall::Result<Tables> {
+        let rows = self.db.keyspace(&rows_name(id), || self.options())?;
+        let values = OnceLock::new();
+        if self.db.keyspace_exists(&values_name(id)) {
+            let _first = values.set(self.db.keyspace(&values_name(id), || self.options())?);
+        }
+        Ok(Tables { id, db: self.db.clone(), rows, values: Arc::new(values) })
+    }
+
+    /// The keyspace of a namespace's long values, made when the first one is written.
+    pub(crate) fn values<'t>(&self, tables: &'t Tables) -> fjall::Result<&'t Keyspace> {
+        if let Some(values) = tables.values.get() {
+            return Ok(values);
+        }
+        let apart = KvSeparationOptions::default().compression(self.compression.into());
+        let options = || self.options().with_kv_separation(Some(apart.separation_threshold(1)));
+        let values = self.db.keyspace(&values_name(tables.id), options)?;
+        Ok(tables.values.get_or_init(|| values))
+    }
+
+    /// Gives up a namespace's keyspaces; their files go with the last handle on them.
+    pub(crate) fn discard(&self, tables: &Tables) -> fjall::Result<()> {
+        self.db.delete_keyspace(tables.rows.clone())?;
+        tables.values.get().map_or(Ok(()), |values| self.db.delete_keyspace(values.clone()))
+    }
+
+    fn options(&self) -> KeyspaceCreateOptions {
+        let compression = match self.compression {
+            Compression::None => CompressionPolicy::all(CompressionType::None),
+            // The upper levels are rewritten soon.
+            Compression::Lz4 => CompressionPolicy::new([
+                CompressionType::None,
+                CompressionType::None,
+                CompressionType::Lz4,
+            ]),
+        };
+        KeyspaceCreateOptions::default().data_block_compression_policy(compression)
+    }
+}
+
+impl From<Compression> for CompressionType {
+    fn from(compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self::None,
+            Compression::Lz4 => Self::Lz4,
+        }
+    }
+}
+
+/// The name of a namespace's keyspace of rows.
+pub(crate) fn rows_name(id: u64) -> String {
+    format!("rows-{id}")
+}
+
+/// The name of a namespace's keyspace of long values.
+pub(crate) fn values_name(id: u64) -> String {
+    format!("values-{id}")
+}
+
+/// The keyspaces of one namespace.
+#[derive(Clone)]
+pub(crate) struct Tables {
+    pub(crate) id: u64,
+    pub(crate) db: Database,
+    pub(crate) rows: Keyspace,
+    /// Where the long values are, once there was one.
+    pub(crate) values: Arc<OnceLock<Keyspace>>,
+}
+
+/// A stored row, or what is there in its stead.
+pub(crate) type Found = std::result::Result<Head, (Bytes, Reason)>;
+
+/// Reads a row's head under a key of the engine's.
+pub(crate) fn decode(key: &[u8], row: Bytes) -> Found {
+    Head::decode(key, &row).map_err(|reason| (row, reason))
+}
+
+impl Tables {
+    /// A namespace as it is now: all of a batch, or nothing of it.
+    pub(crate) fn look(&self) -> Look {
+        Look { snapshot: self.db.snapshot(), tables: self.clone() }
+    }
+}
+
+/// A namespace as it was at one moment.
+pub(crate) struct Look {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) tables: Tables,
+}
+
+impl Look {
+    /// The row under a key of the engine's.
+    pub(crate) fn find(&self, key: &[u8]) -> fjall::Result<Option<Found>> {
+        // Nothing is stored under a longer key, and the engine panics over one.
+        if key.len() as u64 > MAX_KEY_BYTES + 1 {
+            return Ok(None);
+        }
+        let row = self.snapshot.get(&self.tables.rows, key)?;
+        Ok(row.map(|row| decode(key, row.into())))
+    }
+
+    /// The value that a row speaks of; nothing for a marker.
+    pub(crate) fn value(&self, key: &[u8], head: &Head) -> fjall::Result<Result<Bytes, Reason>> {
+        match &head.body {
+            Body::Marker => Ok(Ok(Bytes::new())),
+            Body::Here(value) => Ok(Ok(value.clone())),
+            Body::Apart { len, sum } => {
+                let values = self.tables.values.get();
+                let value = values.map(|values| self.snapshot.get(values, key)).transpose()?;
+                Ok(check_long(value.flatten().map(Bytes::from), *len, *sum))
+            }
+        }
+    }
+}

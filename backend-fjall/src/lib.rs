@@ -1,0 +1,21 @@
+//! The embedded backend on [fjall](https://docs.rs/fjall), a log-structured merge tree.
+
+mod catalog;
+mod commit;
+mod config;
+mod engine;
+mod error;
+mod format;
+mod journal;
+mod namespace;
+mod pool;
+mod rows;
+mod scan;
+mod split;
+mod store;
+
+pub use config::{Compression, Durable, FjallConfig, FjallFactory};
+pub use store::FjallStore;
+
+/// The backend's name, as it stands in URIs, configuration files and errors.
+pub const BACKEND: &str = "fjall";

@@ -1,0 +1,356 @@
+//! A handle on one namespace: all record operations.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use parking_lot::RwLock;
+use pinstate_core::{
+    Atomicity, BatchItem, BatchOptions, BatchOutcome, Capabilities, Count, CountOptions, Cursor,
+    Delete, Error, ErrorKind, Key, Namespace, Operation, Precondition, Put, Range, ReadOptions,
+    Record, Result, Scan, ScanOptions, Scope, Version, WriteOptions, Written,
+};
+
+use crate::BACKEND;
+use crate::commit::{Rule, Writes};
+use crate::engine::{Look, Tables};
+use crate::error::{closed, engine as engine_error, gone};
+use crate::rows::{Row, damaged, engine_key};
+use crate::scan::FjallScan;
+use crate::split;
+use crate::store::Core;
+
+/// A namespace. The store and every handle and scan share one.
+pub(crate) struct Space {
+    scope: Scope,
+    capabilities: Arc<Capabilities>,
+    state: RwLock<State>,
+}
+
+/// The keyspaces, and why there are none any more.
+enum State {
+    Open(Tables),
+    /// Dropped, or replaced by another.
+    Gone,
+    Closed,
+}
+
+impl Space {
+    pub(crate) fn new(scope: Scope, capabilities: Arc<Capabilities>, tables: Tables) -> Self {
+        Self { scope, capabilities, state: RwLock::new(State::Open(tables)) }
+    }
+
+    pub(crate) fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Turns every handle away from now on, and gives what it had.
+    pub(crate) fn end(&self) -> Option<Tables> {
+        self.take(State::Gone)
+    }
+
+    /// The same, since the store is being closed.
+    pub(crate) fn close(&self) -> Option<Tables> {
+        self.take(State::Closed)
+    }
+
+    fn take(&self, end: State) -> Option<Tables> {
+        let mut state = self.state.write();
+        match std::mem::replace(&mut *state, end) {
+            State::Open(tables) => Some(tables),
+            // What has ended stays as it has ended.
+            ended => {
+                *state = ended;
+                None
+            }
+        }
+    }
+
+    /// The keyspaces, while the namespace is there.
+    pub(crate) fn tables(&self, operation: Operation) -> Result<Tables> {
+        let error = match &*self.state.read() {
+            State::Open(tables) => return Ok(tables.clone()),
+            State::Gone => gone(operation),
+            State::Closed => closed(operation),
+        };
+        Err(error.with_context("namespace", &self.scope.namespace))
+    }
+
+    fn check_len(&self, operation: Operation, key: &Key, value: &[u8]) -> Result<()> {
+        let limits = &self.capabilities;
+        for (what, len, limit) in [
+            ("key", key.len(), limits.max_key_bytes),
+            ("value", value.len(), limits.max_value_bytes),
+        ] {
+            if len as u64 > limit {
+                return Err(Error::new(
+                    ErrorKind::TooLarge,
+                    operation,
+                    format!("the {what} is {len} bytes long, and the store takes {limit}"),
+                )
+                .with_backend(BACKEND)
+                .with_key(key.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a write will store, under the engine's key.
+    fn prepare(&self, operation: Operation, item: BatchItem) -> Result<(Bytes, Row)> {
+        let (key, value, version) = match item {
+            BatchItem::Put(Put { key, value, version, .. }) => (key, Some(value), version),
+            BatchItem::Delete(Delete { key, version, .. }) => (key, None, version),
+        };
+        self.check_len(operation, &key, value.as_deref().unwrap_or_default())?;
+        Ok((engine_key(key.as_bytes()), Row { version, value }))
+    }
+}
+
+/// Refuses conditions that this store does not know.
+fn check_condition(operation: Operation, condition: Precondition) -> Result<()> {
+    match condition {
+        Precondition::None
+        | Precondition::IfNewer
+        | Precondition::IfAbsent
+        | Precondition::IfVersion(_) => Ok(()),
+        _ => Err(Error::unsupported(operation, "this store does not know the condition")
+            .with_backend(BACKEND)),
+    }
+}
+
+/// What [`open_namespace`](pinstate_core::Store::open_namespace) gives.
+pub(crate) struct FjallNamespace {
+    core: Arc<Core>,
+    space: Arc<Space>,
+}
+
+impl fmt::Debug for FjallNamespace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("FjallNamespace").field(&self.space.scope.namespace).finish()
+    }
+}
+
+impl FjallNamespace {
+    pub(crate) fn new(core: Arc<Core>, space: Arc<Space>) -> Self {
+        Self { core, space }
+    }
+
+    /// Reads what the namespace is now, on a thread that may block.
+    async fn read<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        read: impl FnOnce(&Look) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let tables = self.space.tables(operation)?;
+        self.core.pool.run(operation, move || read(&tables.look())).await
+    }
+
+    async fn write(
+        &self,
+        operation: Operation,
+        items: Vec<(Bytes, Row)>,
+        rule: Rule,
+    ) -> Result<Vec<Result<Written>>> {
+        let space = Arc::clone(&self.space);
+        self.core.committer.write(Writes { space, operation, items, rule }).await
+    }
+
+    async fn write_one(
+        &self,
+        operation: Operation,
+        item: BatchItem,
+        condition: Precondition,
+    ) -> Result<Written> {
+        self.space.tables(operation)?;
+        let key = item.key().clone();
+        let write = self.space.prepare(operation, item)?;
+        let written = self.write(operation, vec![write], Rule::Given(condition)).await;
+        let one = written.and_then(|written| written.into_iter().next().unwrap_or_else(|| {
+            Err(crate::error::no_answer(operation))
+        }));
+        one.map_err(|error| error.with_key(key))
+    }
+}
+
+/// The live record under a key.
+fn get(look: &Look, operation: Operation, key: &Key) -> Result<Option<Record>> {
+    let engine_key = engine_key(key.as_bytes());
+    let failed = |error| engine_error(error, operation).with_key(key.clone());
+    let Some(found) = look.find(&engine_key).map_err(failed)? else { return Ok(None) };
+    let head = found.map_err(|(_, reason)| damaged(operation, key, reason))?;
+    if !head.is_live() {
+        return Ok(None);
+    }
+    let value = look.value(&engine_key, &head).map_err(failed)?;
+    let value = value.map_err(|reason| damaged(operation, key, reason))?;
+    // A short value is a slice of a block, which it would keep in memory.
+    let value = if value.len() < 1_024 { Bytes::copy_from_slice(&value) } else { value };
+    Ok(Some(head.record(key.clone(), value)))
+}
+
+#[async_trait]
+impl Namespace for FjallNamespace {
+    fn scope(&self) -> &Scope {
+        &self.space.scope
+    }
+
+    fn capabilities(&self) -> &Capabilities {
+        &self.space.capabilities
+    }
+
+    async fn get(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
+        let key = key.clone();
+        self.read(Operation::Get, move |look| get(look, Operation::Get, &key)).await
+    }
+
+    async fn get_many(
+        &self,
+        keys: &[Key],
+        _options: ReadOptions,
+    ) -> Result<Vec<Result<Option<Record>>>> {
+        let keys = keys.to_vec();
+        let operation = Operation::GetMany;
+        let read = move |look: &Look| Ok(keys.iter().map(|key| get(look, operation, key)).collect());
+        self.read(operation, read).await
+    }
+
+    async fn has(&self, key: &Key, _options: ReadOptions) -> Result<bool> {
+        let key = key.clone();
+        let has = move |look: &Look| {
+            let found = look.find(&engine_key(key.as_bytes()));
+            let found =
+                found.map_err(|error| engine_error(error, Operation::Has).with_key(key))?;
+            // A damaged row is one that is there.
+            Ok(found.is_some_and(|found| found.is_ok_and(|head| head.is_live())))
+        };
+        self.read(Operation::Has, has).await
+    }
+
+    async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
+        let condition = options.precondition;
+        check_condition(Operation::Put, condition)?;
+        self.write_one(Operation::Put, put.into(), condition).await
+    }
+
+    async fn delete(&self, delete: Delete, options: WriteOptions) -> Result<Written> {
+        let condition = options.precondition;
+        check_condition(Operation::Delete, condition)?;
+        if condition == Precondition::IfAbsent {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                Operation::Delete,
+                "a delete 'if absent' has nothing to delete: use another condition or none",
+            )
+            .with_backend(BACKEND)
+            .with_key(delete.key));
+        }
+        self.write_one(Operation::Delete, delete.into(), condition).await
+    }
+
+    async fn apply(&self, batch: Vec<BatchItem>, options: BatchOptions) -> Result<BatchOutcome> {
+        options.check()?;
+        let operation = Operation::Apply;
+        self.space.tables(operation)?;
+        let condition = if options.if_newer { Precondition::IfNewer } else { Precondition::None };
+        let atomic = match options.atomicity {
+            Atomicity::PerItem => false,
+            Atomicity::Required => true,
+            _ => {
+                let message = "this store does not know the kind of batch";
+                return Err(Error::unsupported(operation, message).with_backend(BACKEND));
+            }
+        };
+        let limit = self.space.capabilities.max_atomic_batch;
+        if atomic && batch.len() as u64 > limit {
+            let writes = batch.len();
+            return Err(Error::new(
+                ErrorKind::TooLarge,
+                operation,
+                format!("the batch has {writes} writes, and the store takes {limit}"),
+            )
+            .with_backend(BACKEND));
+        }
+        let mut items = Vec::with_capacity(batch.len());
+        // Where each write's outcome is: among those of the writer, or known already.
+        let mut outcomes = Vec::with_capacity(batch.len());
+        for item in batch {
+            match self.space.prepare(operation, item) {
+                Ok(write) => {
+                    items.push(write);
+                    outcomes.push(None);
+                }
+                // The first that cannot be stored ends an atomic batch, before anything was.
+                Err(error) if atomic => return Err(error),
+                Err(error) => outcomes.push(Some(Err(error))),
+            }
+        }
+        let mut written = if items.is_empty() {
+            Vec::new()
+        } else {
+            self.write(operation, items, Rule::Given(condition)).await?
+        }
+        .into_iter();
+        let answer = |known: Option<Result<Written>>| {
+            known.or_else(|| written.next()).unwrap_or_else(|| Err(crate::error::no_answer(operation)))
+        };
+        Ok(BatchOutcome::new(outcomes.into_iter().map(answer).collect()))
+    }
+
+    async fn scan(&self, options: ScanOptions) -> Result<Box<dyn Scan>> {
+        if let Some(range) = &options.range {
+            self.space.scope.check(&range.scope)?;
+        }
+        if let Some(cursor) = &options.after {
+            self.space.scope.check(&cursor.range.scope)?;
+        }
+        let tables = self.space.tables(Operation::Scan)?;
+        let (core, space) = (Arc::clone(&self.core), Arc::clone(&self.space));
+        Ok(Box::new(FjallScan::new(core, space, &tables, options)))
+    }
+
+    fn cursor_after(&self, key: &Key) -> Cursor {
+        let range = Range::all(self.space.scope.clone());
+        Cursor { range, position: Bytes::copy_from_slice(key.as_bytes()) }
+    }
+
+    async fn split(&self, n: usize) -> Result<Vec<Range>> {
+        let bounds = self.read(Operation::Split, move |look| split::quantiles(look, n)).await?;
+        let starts = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
+        let ends = bounds.iter().cloned().map(Some).chain(std::iter::once(None));
+        let range = |(start, end)| Range { scope: self.space.scope.clone(), start, end };
+        Ok(starts.zip(ends).map(range).collect())
+    }
+
+    async fn count(&self, options: CountOptions) -> Result<Count> {
+        let estimate = options.estimate;
+        let count = move |look: &Look| {
+            if estimate {
+                // What the engine's files and memory tables hold: overwritten rows, too.
+                return Ok(Count::Estimate(look.tables.rows.approximate_len() as u64));
+            }
+            split::count(look).map(Count::Exact)
+        };
+        self.read(Operation::Count, count).await
+    }
+
+    async fn purge_deleted(&self, before: Version) -> Result<u64> {
+        let operation = Operation::Purge;
+        let mut purged = 0;
+        let mut after = None;
+        loop {
+            let from = after.take();
+            let found =
+                self.read(operation, move |look| split::markers(look, from, before)).await?;
+            after = found.last().cloned();
+            if after.is_none() {
+                return Ok(purged);
+            }
+            let marker = |key| (key, Row { version: before, value: None });
+            let items = found.into_iter().map(marker).collect();
+            for written in self.write(operation, items, Rule::Purge(before)).await? {
+                purged += u64::from(written? == Written::Applied);
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! How the suite opens stores of this backend.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use peak_alloc::PeakAlloc;
+use pinstate_conformance::{About, Meter, Plug, Site, Suite};
+use pinstate_core::{Error, ErrorKind, Operation, Result, Store};
+use pinstate_fjall::{Durable, FjallConfig, FjallStore};
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// The suite, over stores of this durability.
+pub(crate) fn suite(durability: Durable) -> Suite {
+    let meter = Meter::new(|| HEAP.reset_peak_usage(), || HEAP.peak_usage());
+    Suite::new(Fjall(durability)).disks(lossyfs::LossyDisks::new()).memory(meter)
+}
+
+struct Fjall(Durable);
+
+struct Folder {
+    durability: Durable,
+    path: PathBuf,
+    /// Removed with the site, where it is the site's own.
+    _own: Option<tempfile::TempDir>,
+}
+
+#[async_trait]
+impl Plug for Fjall {
+    fn name(&self) -> &str {
+        pinstate_fjall::BACKEND
+    }
+
+    async fn site(&self) -> Result<Box<dyn Site>> {
+        let own = tempfile::tempdir().map_err(|error| {
+            Error::new(ErrorKind::Io, Operation::Open, "no temporary folder").with_source(error)
+        })?;
+        let path = own.path().join("store");
+        Ok(Box::new(Folder { durability: self.0, path, _own: Some(own) }))
+    }
+
+    fn site_in(&self, folder: &Path) -> Option<Box<dyn Site>> {
+        Some(Box::new(Folder { durability: self.0, path: folder.join("store"), _own: None }))
+    }
+
+    fn about(&self) -> About {
+        About::version(env!("CARGO_PKG_VERSION")).with_setting("durability", format!("{:?}", self.0))
+    }
+}
+
+impl Folder {
+    async fn open(&self, create: bool) -> Result<Arc<dyn Store>> {
+        let mut config = FjallConfig::new(&self.path);
+        config.durability = self.durability;
+        config.create = create;
+        // No longer than what the quick profile tries: B7 goes one beyond it.
+        config.max_atomic_batch = 2_000;
+        Ok(Arc::new(FjallStore::open(&config).await?))
+    }
+}
+
+#[async_trait]
+impl Site for Folder {
+    async fn open(&self) -> Result<Arc<dyn Store>> {
+        self.open(true).await
+    }
+
+    async fn open_existing(&self) -> Option<Result<Arc<dyn Store>>> {
+        Some(self.open(false).await)
+    }
+}
