@@ -1,7 +1,8 @@
 //! The engine: opened, and the keyspaces that it keeps for a store.
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -16,6 +17,9 @@ use crate::config::{Compression, Durable, FjallConfig, MAX_KEY_BYTES};
 use crate::error::{corrupt, engine};
 use crate::rows::{Body, Head, Reason, check_long};
 
+/// The name of the catalog's keyspace.
+pub(crate) const CATALOG: &str = "catalog";
+
 /// The open engine. A clone is another handle on it, and keeps it open.
 #[derive(Clone)]
 pub(crate) struct Engine {
@@ -25,11 +29,13 @@ pub(crate) struct Engine {
     /// What a write waits for.
     pub(crate) durable: Durable,
     compression: Compression,
+    /// The folder with a folder for each keyspace.
+    keyspaces: PathBuf,
 }
 
 impl Engine {
     /// Opens the engine in its folder, or creates it there.
-    pub(crate) fn open(folder: &Path, config: &FjallConfig) -> Result<Self> {
+    pub(crate) fn open(folder: &Path, new: bool, config: &FjallConfig) -> Result<Self> {
         let failed = |error| engine(error, Operation::Open);
         let open = || {
             let db = Database::builder(folder)
@@ -40,14 +46,30 @@ impl Engine {
                 KeyspaceCreateOptions::default()
                     .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
             };
-            let catalog = db.keyspace("catalog", options)?;
-            Ok(Self { db, catalog, durable: config.durability, compression: config.compression })
+            // The engine makes a keyspace anew whose folder it does not find.
+            if !new && !db.keyspace_exists(CATALOG) {
+                return Ok(None);
+            }
+            let catalog = db.keyspace(CATALOG, options)?;
+            let keyspaces = folder.join("keyspaces");
+            let (durable, compression) = (config.durability, config.compression);
+            Ok(Some(Self { db, catalog, keyspaces, durable, compression }))
         };
         // What the engine does not expect in its files, it panics over.
         catch_unwind(AssertUnwindSafe(open))
             .map_err(|_| corrupt(Operation::Open, "the engine could not read its files"))?
             .map_err(failed)
+            .and_then(|opened| {
+                opened.ok_or_else(|| corrupt(Operation::Open, "the catalog's files are missing"))
+            })
             .map_err(|error| error.with_context("path", folder.display()))
+    }
+
+    /// Puts the entries of new keyspaces' folders on the disk. fjall 3.1 syncs what it writes
+    /// into such a folder, but not the one that the folder is in: after a loss of power a
+    /// keyspace could be gone, and its part of the journal would be passed over in silence.
+    pub(crate) fn sync_folders(&self) -> fjall::Result<()> {
+        Ok(File::open(&self.keyspaces)?.sync_all()?)
     }
 
     /// Puts everything that was written on the disk.
@@ -55,7 +77,14 @@ impl Engine {
         self.db.persist(PersistMode::SyncAll).map_err(|error| engine(error, operation))
     }
 
-    /// The keyspaces of a namespace that is there or is to be.
+    /// The keyspaces of a namespace that is to be.
+    pub(crate) fn new_tables(&self, id: u64) -> fjall::Result<Tables> {
+        let tables = self.tables(id)?;
+        self.sync_folders()?;
+        Ok(tables)
+    }
+
+    /// The keyspaces of a namespace that is there.
     pub(crate) fn tables(&self, id: u64) -> fjall::Result<Tables> {
         let rows = self.db.keyspace(&rows_name(id), || self.options())?;
         let values = OnceLock::new();
@@ -73,6 +102,7 @@ impl Engine {
         let apart = KvSeparationOptions::default().compression(self.compression.into());
         let options = || self.options().with_kv_separation(Some(apart.separation_threshold(1)));
         let values = self.db.keyspace(&values_name(tables.id), options)?;
+        self.sync_folders()?;
         Ok(tables.values.get_or_init(|| values))
     }
 

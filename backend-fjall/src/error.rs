@@ -10,8 +10,12 @@ use crate::BACKEND;
 /// what reached the journal before the failure may be there after the next opening.
 pub(crate) fn engine(error: fjall::Error, operation: Operation) -> Error {
     let (kind, message) = match &error {
-        fjall::Error::Io(source) => return file(io_of(source), operation),
-        fjall::Error::Storage(fjall::LsmError::Io(source)) => {
+        fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => {
+            // The engine only opens files that it knows of.
+            if source.kind() == io::ErrorKind::NotFound {
+                return corrupt(operation, "a file of the engine is missing: restore from a copy")
+                    .with_source(io_of(source));
+            }
             return file(io_of(source), operation);
         }
         fjall::Error::Poisoned => return poisoned(operation),

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::config::{Durable, FjallConfig, MAX_KEY_BYTES};
 use crate::commit::Committer;
-use crate::engine::{Engine, Tables, rows_name, values_name};
+use crate::engine::{CATALOG, Engine, Tables, rows_name, values_name};
 use crate::error::{closed, corrupt, engine as engine_error, no_namespace};
 use crate::format::{FORMAT, Folder};
 use crate::namespace::{FjallNamespace, Space};
@@ -103,12 +103,14 @@ impl Core {
             }
             journal::check(&folder.engine(), config.durability == Durable::Power)?;
         }
-        let engine = Engine::open(&folder.engine(), config)?;
+        let engine = Engine::open(&folder.engine(), known.is_none(), config)?;
         let uuid = match known {
             Some(uuid) => uuid,
             None => {
                 let uuid = Uuid::new_v4();
                 engine.sync(Operation::Open)?;
+                let synced = engine.sync_folders();
+                synced.map_err(|error| engine_error(error, Operation::Open))?;
                 folder.name(uuid)?;
                 uuid
             }
@@ -174,7 +176,7 @@ fn spaces(
 ) -> Result<BTreeMap<NamespaceName, Arc<Space>>> {
     let failed = |error| engine_error(error, Operation::Open);
     let mut spaces = BTreeMap::new();
-    let mut known = vec!["catalog".to_owned()];
+    let mut known = vec![CATALOG.to_owned()];
     for (namespace, id) in catalog::namespaces(engine)? {
         if !engine.db.keyspace_exists(&rows_name(id)) {
             return Err(corrupt(Operation::Open, "the files of a namespace are missing")
@@ -233,7 +235,8 @@ impl Store for FjallStore {
                 .with_backend(BACKEND));
             }
             let id = catalog::next_id(engine)?;
-            let tables = engine.tables(id).map_err(|error| engine_error(error, operation))?;
+            let tables =
+                engine.new_tables(id).map_err(|error| engine_error(error, operation))?;
             catalog::create(engine, &name, id)?;
             spaces.lock().insert(name, Arc::new(Space::new(scope, capabilities, tables)));
             Ok(())
