@@ -14,7 +14,9 @@
 
 use bytes::Bytes;
 use fjall::{OwnedWriteBatch, PersistMode, Readable};
-use pinstate_core::{ControlRecord, ControlWritten, Expect, NamespaceName, Operation, Outcome, Result};
+use pinstate_core::{
+    ControlRecord, ControlWritten, Expect, NamespaceName, Operation, Outcome, Result,
+};
 
 use crate::engine::Engine;
 use crate::error::{corrupt, engine as engine_error, poisoned};
@@ -199,11 +201,7 @@ pub(crate) fn control_set(
 }
 
 /// Deletes a control record if what is there is what was expected.
-pub(crate) fn control_delete(
-    engine: &Engine,
-    key: &str,
-    expect: Expect,
-) -> Result<ControlWritten> {
+pub(crate) fn control_delete(engine: &Engine, key: &str, expect: Expect) -> Result<ControlWritten> {
     let operation = Operation::ControlDelete;
     let current = control_get(engine, operation, key)?;
     let is_there = current.is_some();

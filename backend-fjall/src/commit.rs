@@ -12,9 +12,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::{OwnedWriteBatch, PersistMode};
-use pinstate_core::{
-    Error, Operation, Outcome, Precondition, Result, Version, Written,
-};
+use pinstate_core::{Error, Operation, Outcome, Precondition, Result, Version, Written};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::config::Durable;
@@ -247,9 +245,8 @@ impl<'e> Group<'e> {
         };
         let Some(row) = tables.rows.get(key).map_err(failed)? else { return Ok(None) };
         let head = decode(key, row.into());
-        let unfit = |reason| {
-            damaged(operation, &record_key(key), reason).with_outcome(Outcome::NotApplied)
-        };
+        let unfit =
+            |reason| damaged(operation, &record_key(key), reason).with_outcome(Outcome::NotApplied);
         let Head { version: stored, body } = head.map_err(|(_, reason)| unfit(reason))?;
         let value = match body {
             Body::Marker => None,

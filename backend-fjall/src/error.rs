@@ -43,10 +43,9 @@ fn io_of(error: &io::Error) -> io::Error {
 /// A failure of a file.
 pub(crate) fn file(error: io::Error, operation: Operation) -> Error {
     let (kind, message) = match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
-            ErrorKind::Full,
-            "no space is left: make room, then open the store anew",
-        ),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::Full, "no space is left: make room, then open the store anew")
+        }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             (ErrorKind::PermissionDenied, "the store's files must not be touched")
         }
@@ -113,7 +112,10 @@ pub(crate) fn no_answer(operation: Operation) -> Error {
 }
 
 /// Damage of a file of the store's own, or of what stands in one of its records.
-pub(crate) fn corrupt(operation: Operation, message: impl Into<std::borrow::Cow<'static, str>>) -> Error {
+pub(crate) fn corrupt(
+    operation: Operation,
+    message: impl Into<std::borrow::Cow<'static, str>>,
+) -> Error {
     Error::new(ErrorKind::Corrupt, operation, message).with_backend(BACKEND)
 }
 

@@ -11,8 +11,9 @@
 //! items, sequence number), its items (tag 2; or 4, a keyspace that was cleared) and an end
 //! (tag 3, XXH3 of the items, four fixed bytes); integers are little-endian.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use pinstate_core::{Operation, Result};
@@ -81,14 +82,39 @@ fn journals(engine: &Path) -> io::Result<Vec<(u64, PathBuf)>> {
 
 /// A journal without the zeros that it was made with room of.
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    const ZEROS: &[u8] = &[0; 4_096];
-    let mut bytes = fs::read(path)?;
-    while bytes.last_chunk::<4_096>().is_some_and(|chunk| chunk == ZEROS) {
-        bytes.truncate(bytes.len() - ZEROS.len());
-    }
-    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    bytes.truncate(used);
+    let file = File::open(path)?;
+    let mut bytes = vec![0; usize::try_from(used(&file)?).map_err(io::Error::other)?];
+    file.read_exact_at(&mut bytes, 0)?;
     Ok(bytes)
+}
+
+/// The length without the zeros at the end. No batch ends in one.
+fn used(file: &File) -> io::Result<u64> {
+    const ZEROS: [u8; 65_536] = [0; 65_536];
+    let mut len = file.metadata()?.len();
+    let mut chunk = ZEROS;
+    while len > 0 {
+        let from = (len - 1) / ZEROS.len() as u64 * ZEROS.len() as u64;
+        let part = usize::try_from(len - from).map_err(io::Error::other)?;
+        let part = chunk.get_mut(..part).unwrap_or_default();
+        file.read_exact_at(part, from)?;
+        if !ZEROS.starts_with(part) {
+            let last = part.iter().rposition(|byte| *byte != 0).unwrap_or_default();
+            return Ok(from + last as u64 + 1);
+        }
+        len = from;
+    }
+    Ok(0)
+}
+
+/// Takes the room at the end of the last journal away, once the engine is closed: 64 MB that
+/// whoever copies the store would copy.
+pub(crate) fn trim(engine: &Path) -> io::Result<()> {
+    let last = journals(engine)?.into_iter().max();
+    last.map_or(Ok(()), |(_, path)| {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        file.set_len(used(&file)?)
+    })
 }
 
 /// Where the good batches from the beginning end.
@@ -104,9 +130,7 @@ fn good_until(bytes: &[u8]) -> usize {
 fn good_after(bytes: &[u8], place: usize) -> bool {
     let rest = bytes.get(place..).unwrap_or_default();
     let trailers = rest.windows(TRAILER.len()).enumerate().filter(|(_, four)| *four == TRAILER);
-    trailers
-        .filter_map(|(at, _)| rest.get(at + TRAILER.len()..))
-        .any(|rest| batch(rest).is_some())
+    trailers.filter_map(|(at, _)| rest.get(at + TRAILER.len()..)).any(|rest| batch(rest).is_some())
 }
 
 /// The length of the good batch that the bytes begin with.

@@ -166,9 +166,9 @@ impl FjallNamespace {
         let key = item.key().clone();
         let write = self.space.prepare(operation, item)?;
         let written = self.write(operation, vec![write], Rule::Given(condition)).await;
-        let one = written.and_then(|written| written.into_iter().next().unwrap_or_else(|| {
-            Err(crate::error::no_answer(operation))
-        }));
+        let one = written.and_then(|written| {
+            written.into_iter().next().unwrap_or_else(|| Err(crate::error::no_answer(operation)))
+        });
         one.map_err(|error| error.with_key(key))
     }
 }
@@ -211,7 +211,8 @@ impl Namespace for FjallNamespace {
     ) -> Result<Vec<Result<Option<Record>>>> {
         let keys = keys.to_vec();
         let operation = Operation::GetMany;
-        let read = move |look: &Look| Ok(keys.iter().map(|key| get(look, operation, key)).collect());
+        let read =
+            move |look: &Look| Ok(keys.iter().map(|key| get(look, operation, key)).collect());
         self.read(operation, read).await
     }
 
@@ -219,8 +220,7 @@ impl Namespace for FjallNamespace {
         let key = key.clone();
         let has = move |look: &Look| {
             let found = look.find(&engine_key(key.as_bytes()));
-            let found =
-                found.map_err(|error| engine_error(error, Operation::Has).with_key(key))?;
+            let found = found.map_err(|error| engine_error(error, Operation::Has).with_key(key))?;
             // A damaged row is one that is there.
             Ok(found.is_some_and(|found| found.is_ok_and(|head| head.is_live())))
         };
@@ -292,7 +292,9 @@ impl Namespace for FjallNamespace {
         }
         .into_iter();
         let answer = |known: Option<Result<Written>>| {
-            known.or_else(|| written.next()).unwrap_or_else(|| Err(crate::error::no_answer(operation)))
+            known
+                .or_else(|| written.next())
+                .unwrap_or_else(|| Err(crate::error::no_answer(operation)))
         };
         Ok(BatchOutcome::new(outcomes.into_iter().map(answer).collect()))
     }

@@ -107,7 +107,10 @@ pub(crate) enum Body {
     Marker,
     Here(Bytes),
     /// In the keyspace of long values, with this length and CRC-32.
-    Apart { len: u32, sum: u32 },
+    Apart {
+        len: u32,
+        sum: u32,
+    },
 }
 
 /// What is wrong with a row.

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use fjall::{Iter, Readable};
 use parking_lot::Mutex;
 use pinstate_core::{
-    Cursor, Damaged, Operation, Page, Range, Result, Scan, ScanEnd, ScanItem, ScanOptions,
-    ScanStep,
+    Cursor, Damaged, Operation, Page, Range, Result, Scan, ScanEnd, ScanItem, ScanOptions, ScanStep,
 };
 
 use crate::config::MAX_KEY_BYTES;

@@ -78,9 +78,8 @@ pub(crate) fn quantiles(look: &Look, parts: usize) -> Result<Vec<Bytes>> {
 
 /// The engine's keys of some markers older than `before`, behind a place.
 pub(crate) fn markers(look: &Look, after: Option<Bytes>, before: Version) -> Result<Vec<Bytes>> {
-    let old = |found: &Found| {
-        found.as_ref().is_ok_and(|head| !head.is_live() && head.version < before)
-    };
+    let old =
+        |found: &Found| found.as_ref().is_ok_and(|head| !head.is_live() && head.version < before);
     rows(look, Operation::Purge, after)
         .filter(|row| row.as_ref().map_or(true, |(_, found)| old(found)))
         .take(PURGED_AT_ONCE)

@@ -15,8 +15,8 @@ use pinstate_core::{
 };
 use uuid::Uuid;
 
-use crate::config::{Durable, FjallConfig, MAX_KEY_BYTES};
 use crate::commit::Committer;
+use crate::config::{Durable, FjallConfig, MAX_KEY_BYTES};
 use crate::engine::{CATALOG, Engine, Tables, rows_name, values_name};
 use crate::error::{closed, corrupt, engine as engine_error, no_namespace};
 use crate::format::{FORMAT, Folder};
@@ -154,6 +154,7 @@ impl Core {
         let synced = engine.sync(Operation::Close);
         // The engine waits for its own threads here; the lock goes last.
         let _panic = catch_unwind(AssertUnwindSafe(move || drop(engine)));
+        let _stays = journal::trim(&folder.engine());
         drop(folder);
         synced
     }
@@ -235,8 +236,7 @@ impl Store for FjallStore {
                 .with_backend(BACKEND));
             }
             let id = catalog::next_id(engine)?;
-            let tables =
-                engine.new_tables(id).map_err(|error| engine_error(error, operation))?;
+            let tables = engine.new_tables(id).map_err(|error| engine_error(error, operation))?;
             catalog::create(engine, &name, id)?;
             spaces.lock().insert(name, Arc::new(Space::new(scope, capabilities, tables)));
             Ok(())
@@ -285,8 +285,7 @@ impl Store for FjallStore {
             .with_backend(BACKEND));
         }
         let (name, staged) = (name.clone(), staged.clone());
-        let (spaces, capabilities) =
-            (Arc::clone(&self.0.spaces), Arc::clone(&self.0.capabilities));
+        let (spaces, capabilities) = (Arc::clone(&self.0.spaces), Arc::clone(&self.0.capabilities));
         let replace = move |engine: &Engine| {
             let found = spaces.lock().get(&staged).cloned();
             let found = found.ok_or_else(|| no_namespace(operation, &staged))?;

@@ -45,8 +45,14 @@ impl Plug for Fjall {
         Some(Box::new(Folder { durability: self.0, path: folder.join("store"), _own: None }))
     }
 
+    fn fixtures(&self) -> Vec<PathBuf> {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        (1..=1).map(|format| fixtures.join(format!("format-{format}"))).collect()
+    }
+
     fn about(&self) -> About {
-        About::version(env!("CARGO_PKG_VERSION")).with_setting("durability", format!("{:?}", self.0))
+        About::version(env!("CARGO_PKG_VERSION"))
+            .with_setting("durability", format!("{:?}", self.0))
     }
 }
 
@@ -69,5 +75,18 @@ impl Site for Folder {
 
     async fn open_existing(&self) -> Option<Result<Arc<dyn Store>>> {
         Some(self.open(false).await)
+    }
+
+    async fn make_newer(&self) -> Option<Result<()>> {
+        let path = self.path.join("format");
+        let newer = std::fs::read_to_string(&path).and_then(|text| {
+            let body = text.split("crc32").next().unwrap_or_default();
+            let body = body.replace("\nformat 1\n", "\nformat 2\n");
+            let sum = crc32fast::hash(body.as_bytes());
+            std::fs::write(path, format!("{body}crc32 {sum:08x}\n"))
+        });
+        Some(newer.map_err(|error| {
+            Error::new(ErrorKind::Io, Operation::Open, "no format file").with_source(error)
+        }))
     }
 }
