@@ -11,15 +11,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fjall::{OwnedWriteBatch, PersistMode};
+use fjall::OwnedWriteBatch;
 use pinstate_core::{Error, Operation, Outcome, Precondition, Result, Version, Written};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::config::Durable;
-use crate::engine::{Engine, Tables, decode};
+use crate::engine::Engine;
 use crate::error::{closed, corrupt, engine as engine_error, file, no_answer, poisoned};
-use crate::namespace::Space;
-use crate::rows::{Body, Head, Row, check_long, damaged, record_key};
+use crate::format::{Body, Head, Row, check_long, damaged, record_key};
+use crate::room::Space;
+use crate::rows::{Tables, decode};
 
 /// Calls that may wait in the queue; more wait for room in it.
 const QUEUE: usize = 1_024;
@@ -44,11 +44,13 @@ pub(crate) struct Writes {
     pub(crate) rule: Rule,
 }
 
-type Answer<T> = oneshot::Sender<Result<T>>;
+/// One for each write of a call.
+type Outcomes = Vec<Result<Written>>;
+type Reply = oneshot::Sender<Result<Outcomes>>;
 type Alone = Box<dyn FnOnce(&Engine) + Send>;
 
 enum Job {
-    Writes(Writes, Answer<Vec<Result<Written>>>),
+    Writes(Writes, Reply),
     /// Done between groups, when nothing is under way.
     Alone(Alone),
     Stop,
@@ -71,7 +73,7 @@ impl Committer {
     }
 
     /// Writes, and waits until that is as durable as the store promises.
-    pub(crate) async fn write(&self, writes: Writes) -> Result<Vec<Result<Written>>> {
+    pub(crate) async fn write(&self, writes: Writes) -> Result<Outcomes> {
         let operation = writes.operation;
         let (reply, answer) = oneshot::channel();
         let sent = self.queue.send(Job::Writes(writes, reply)).await;
@@ -148,7 +150,7 @@ struct Group<'e> {
     pending: HashMap<(u64, Bytes), Option<Row>>,
     tables: HashMap<u64, Tables>,
     bytes: usize,
-    waiting: Vec<(Operation, Vec<Result<Written>>, Answer<Vec<Result<Written>>>)>,
+    waiting: Vec<(Operation, Outcomes, Reply)>,
 }
 
 impl<'e> Group<'e> {
@@ -166,7 +168,7 @@ impl<'e> Group<'e> {
         self.pending.len() >= GROUP_WRITES || self.bytes >= GROUP_BYTES
     }
 
-    fn add(&mut self, writes: Writes, reply: Answer<Vec<Result<Written>>>) {
+    fn add(&mut self, writes: Writes, reply: Reply) {
         let Writes { space, operation, items, rule } = writes;
         let tables = match space.tables(operation) {
             Ok(tables) => tables,
@@ -289,12 +291,8 @@ fn commit(
         return Ok(());
     }
     let begun = |error| engine_error(error, Operation::Apply).with_outcome(Outcome::NotApplied);
-    let mode = match engine.durable {
-        Durable::Power => PersistMode::SyncAll,
-        Durable::Process => PersistMode::Buffer,
-    };
-    let mut batch =
-        OwnedWriteBatch::with_capacity(engine.db.clone(), pending.len()).durability(Some(mode));
+    let mut batch = OwnedWriteBatch::with_capacity(engine.db.clone(), pending.len())
+        .durability(Some(engine.safety.mode()));
     for ((id, key), row) in pending {
         let tables = tables
             .get(&id)

@@ -10,23 +10,13 @@ use pinstate_core::layer::Layers;
 use pinstate_core::{Capabilities, Error, ErrorKind, Operation, Result, Store};
 use serde::Deserialize;
 
+use crate::durability::Safety;
 use crate::store::capabilities;
 use crate::{BACKEND, FjallStore};
 
 /// Longest key in bytes: the shortest limit among the databases that pins may move to. The
 /// engine's own is 65,535.
 pub(crate) const MAX_KEY_BYTES: u64 = 65_533;
-
-/// What an acknowledged write is safe from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Durable {
-    /// The loss of power: writes wait for the disk, together.
-    #[default]
-    Power,
-    /// The death of the process; `sync` waits for the disk.
-    Process,
-}
 
 /// How rows and long values are compressed on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
@@ -51,7 +41,7 @@ pub struct FjallConfig {
     /// Memory for blocks that were read; 64 MiB unless set.
     pub cache: ByteSize,
     /// What an acknowledged write is safe from; the loss of power unless set.
-    pub durability: Durable,
+    pub durability: Safety,
     /// How new namespaces are compressed; LZ4 unless set.
     pub compression: Compression,
     /// Longest value; 16 MiB unless set, at most 1 GiB.
@@ -66,7 +56,7 @@ impl Default for FjallConfig {
             path: PathBuf::new(),
             create: false,
             cache: ByteSize(64 << 20),
-            durability: Durable::Power,
+            durability: Safety::Power,
             compression: Compression::Lz4,
             max_value_bytes: ByteSize(16 << 20),
             max_atomic_batch: 65_536,
@@ -121,16 +111,7 @@ const KEYS: &[&str] = &[
 /// What opens stores on fjall for a [`Registry`](pinstate_core::config::Registry):
 /// `fjall:PATH` as a URI, `backend = "fjall"` in a configuration file.
 #[derive(Clone, Copy, Debug, Default)]
-#[non_exhaustive]
 pub struct FjallFactory;
-
-impl FjallFactory {
-    /// The factory.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self
-    }
-}
 
 fn config(settings: &Settings) -> Result<FjallConfig> {
     let config = settings.extract::<FjallConfig>(KEYS)?;
@@ -149,7 +130,7 @@ impl BackendFactory for FjallFactory {
     }
 
     fn about(&self) -> &'static str {
-        "in files of this machine, for large pinsets and fast writes"
+        "embedded, in one folder, for one process at a time; for large pinsets and many writes"
     }
 
     fn keys(&self) -> &'static [&'static str] {
@@ -162,12 +143,10 @@ impl BackendFactory for FjallFactory {
 
     fn uri_settings(&self, uri: &StoreUri) -> Result<Dict> {
         if uri.path().is_empty() {
-            return Err(invalid(format!(
-                "the store needs a folder: write '{BACKEND}:PATH', not '{uri}'"
-            )));
+            return Err(invalid("a fjall store's URI names its folder, as in fjall:/var/lib/pins")
+                .with_backend(BACKEND));
         }
-        let path = StoreUri::decoded(uri.path())?;
-        Ok(Dict::from([("path".to_owned(), path.into())]))
+        Ok(Dict::from([("path".to_owned(), uri.path().into())]))
     }
 
     fn check(&self, settings: &Settings) -> Result<()> {
@@ -203,11 +182,11 @@ mod tests {
         assert_eq!(resolve("fjall:///data/pins").unwrap(), expected);
         let uri = "fjall:pins?durability=process&compression=none&cache=8MiB&create=true";
         let config = resolve(uri).unwrap();
-        assert_eq!(config.durability, Durable::Process);
+        assert_eq!(config.durability, Safety::Process);
         assert_eq!(config.compression, Compression::None);
         assert_eq!((config.cache.0, config.create), (8 << 20, true));
         for (uri, part) in [
-            ("fjall:", "'fjall:PATH'"),
+            ("fjall:", "names its folder"),
             ("fjall:pins?cach=1", "'cache'"),
             ("fjall:pins?cache=1", "'cache' is 1"),
             ("fjall:pins?max_value_bytes=2GiB", "'max_value_bytes' is"),

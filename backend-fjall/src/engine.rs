@@ -5,17 +5,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
-use bytes::Bytes;
 use fjall::config::CompressionPolicy;
 use fjall::{
     CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
-    Readable, Snapshot,
 };
 use pinstate_core::{Operation, Result};
 
-use crate::config::{Compression, Durable, FjallConfig, MAX_KEY_BYTES};
+use crate::config::{Compression, FjallConfig};
+use crate::durability::Safety;
 use crate::error::{corrupt, engine};
-use crate::rows::{Body, Head, Reason, check_long};
+use crate::rows::Tables;
 
 /// The name of the catalog's keyspace.
 pub(crate) const CATALOG: &str = "catalog";
@@ -27,7 +26,7 @@ pub(crate) struct Engine {
     /// Namespaces and control records.
     pub(crate) catalog: Keyspace,
     /// What a write waits for.
-    pub(crate) durable: Durable,
+    pub(crate) safety: Safety,
     compression: Compression,
     /// The folder with a folder for each keyspace.
     keyspaces: PathBuf,
@@ -52,8 +51,8 @@ impl Engine {
             }
             let catalog = db.keyspace(CATALOG, options)?;
             let keyspaces = folder.join("keyspaces");
-            let (durable, compression) = (config.durability, config.compression);
-            Ok(Some(Self { db, catalog, keyspaces, durable, compression }))
+            let (safety, compression) = (config.durability, config.compression);
+            Ok(Some(Self { db, catalog, keyspaces, safety, compression }))
         };
         // What the engine does not expect in its files, it panics over.
         catch_unwind(AssertUnwindSafe(open))
@@ -143,60 +142,4 @@ pub(crate) fn rows_name(id: u64) -> String {
 /// The name of a namespace's keyspace of long values.
 pub(crate) fn values_name(id: u64) -> String {
     format!("values-{id}")
-}
-
-/// The keyspaces of one namespace.
-#[derive(Clone)]
-pub(crate) struct Tables {
-    pub(crate) id: u64,
-    pub(crate) db: Database,
-    pub(crate) rows: Keyspace,
-    /// Where the long values are, once there was one.
-    pub(crate) values: Arc<OnceLock<Keyspace>>,
-}
-
-/// A stored row, or what is there in its stead.
-pub(crate) type Found = std::result::Result<Head, (Bytes, Reason)>;
-
-/// Reads a row's head under a key of the engine's.
-pub(crate) fn decode(key: &[u8], row: Bytes) -> Found {
-    Head::decode(key, &row).map_err(|reason| (row, reason))
-}
-
-impl Tables {
-    /// A namespace as it is now: all of a batch, or nothing of it.
-    pub(crate) fn look(&self) -> Look {
-        Look { snapshot: self.db.snapshot(), tables: self.clone() }
-    }
-}
-
-/// A namespace as it was at one moment.
-pub(crate) struct Look {
-    pub(crate) snapshot: Snapshot,
-    pub(crate) tables: Tables,
-}
-
-impl Look {
-    /// The row under a key of the engine's.
-    pub(crate) fn find(&self, key: &[u8]) -> fjall::Result<Option<Found>> {
-        // Nothing is stored under a longer key, and the engine panics over one.
-        if key.len() as u64 > MAX_KEY_BYTES + 1 {
-            return Ok(None);
-        }
-        let row = self.snapshot.get(&self.tables.rows, key)?;
-        Ok(row.map(|row| decode(key, row.into())))
-    }
-
-    /// The value that a row speaks of; nothing for a marker.
-    pub(crate) fn value(&self, key: &[u8], head: &Head) -> fjall::Result<Result<Bytes, Reason>> {
-        match &head.body {
-            Body::Marker => Ok(Ok(Bytes::new())),
-            Body::Here(value) => Ok(Ok(value.clone())),
-            Body::Apart { len, sum } => {
-                let values = self.tables.values.get();
-                let value = values.map(|values| self.snapshot.get(values, key)).transpose()?;
-                Ok(check_long(value.flatten().map(Bytes::from), *len, *sum))
-            }
-        }
-    }
 }

@@ -1,183 +1,205 @@
-//! The store's folder: who it is, in which format, and who has it open.
+//! How a record stands in the engine.
+//!
+//! A namespace has a keyspace of rows. The engine's key is one byte, since it takes no empty
+//! key, and the record's key. The row is
 //!
 //! ```text
-//! PATH/lock     locked while the store is open
-//! PATH/format   the version of the format and the store's UUID; written last when it is created
-//! PATH/creating while it is not: what is there may go
-//! PATH/db/      the engine's own files
+//! tag (1)  version (8, big-endian)  body  CRC-32 of key, tag, version and body (4)
 //! ```
+//!
+//! where the body of a live record is its value; of one whose value is long, the value's
+//! length (4) and CRC-32 (4), and the value stands under the same key in a second keyspace
+//! whose values the engine keeps apart from its tree; and of a marker, nothing. Both are
+//! written in one batch, so neither is ever there without the other. Reading keys and
+//! versions thus never reads a long value, and compaction never moves one.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use bytes::{BufMut, Bytes, BytesMut};
+use pinstate_core::{Contender, Error, Key, Operation, Record, Result, Version};
 
-use pinstate_core::{Error, ErrorKind, Operation, Result};
-use uuid::Uuid;
+use crate::error;
 
-use crate::BACKEND;
-use crate::error::{corrupt, file, locked};
+/// Values from this length on stand apart.
+pub(crate) const LONG_VALUE_BYTES: usize = 16 << 10;
 
-/// The format that this version writes, and the only one that it reads.
-pub(crate) const FORMAT: u32 = 1;
+const MARKER: u8 = 0;
+const LIVE: u8 = 1;
+const LONG: u8 = 2;
 
-const TITLE: &str = "pinstate-fjall store";
+const HEAD: usize = 9;
+const SUM: usize = 4;
 
-/// A store's folder, locked.
-pub(crate) struct Folder {
-    path: PathBuf,
-    /// Unlocked when it is closed, also by the death of the process.
-    _lock: File,
+/// The engine's key of a record's.
+pub(crate) fn engine_key(key: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(key.len() + 1);
+    bytes.put_u8(0);
+    bytes.put_slice(key);
+    bytes.freeze()
 }
 
-impl Folder {
-    /// Locks the folder of a store, which is created if that was asked for.
-    pub(crate) fn lock(path: &Path, create: bool) -> Result<Self> {
-        let at = |error: Error| error.with_context("path", path.display());
-        let is_there = path.join("format").try_exists().map_err(|e| at(io_error(e)))?;
-        if !is_there && !create {
-            return Err(no_store(path));
-        }
-        if !is_there {
-            refuse_foreign(path).map_err(at)?;
-            fs::create_dir_all(path).map_err(|e| at(io_error(e)))?;
-        }
-        let mut lock = OpenOptions::new();
-        let lock = lock.create(true).truncate(false).write(true).open(path.join("lock"));
-        let lock = lock.map_err(|e| at(io_error(e)))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(at(locked(Operation::Open))),
-            Err(TryLockError::Error(error)) => Err(at(io_error(error))),
-        }
+/// The record's key of the engine's.
+pub(crate) fn record_key(engine_key: &Bytes) -> Key {
+    Key::new(engine_key.slice(1.min(engine_key.len())..))
+}
+
+/// What a write stores: a live record, or the marker of a conditional delete.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) version: Version,
+    /// `None` for a marker.
+    pub(crate) value: Option<Bytes>,
+}
+
+impl Row {
+    pub(crate) fn contender(&self) -> Contender<'_> {
+        Contender { version: self.version, value: self.value.as_deref() }
     }
 
-    /// Where the engine's files are.
-    pub(crate) fn engine(&self) -> PathBuf {
-        self.path.join("db")
+    /// The value that is to stand apart.
+    pub(crate) fn long_value(&self) -> Option<&Bytes> {
+        self.value.as_ref().filter(|value| value.len() >= LONG_VALUE_BYTES)
     }
 
-    /// Reads who the store is; `None` for one that is yet to be created.
-    ///
-    /// # Errors
-    /// `Incompatible` for another format; `Corrupt` for a damaged file.
-    pub(crate) fn identity(&self) -> Result<Option<Uuid>> {
-        let path = self.path.join("format");
-        let at = |error: Error| error.with_context("path", path.display());
-        let text = match fs::read(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(at(io_error(error))),
+    /// The row's bytes under this key of the engine's.
+    pub(crate) fn encode(&self, engine_key: &[u8]) -> Bytes {
+        let body = match &self.value {
+            Some(value) if value.len() < LONG_VALUE_BYTES => value.len(),
+            Some(_) => 8,
+            None => 0,
         };
-        let parsed = parse(&text);
-        let (format, uuid) = parsed.ok_or_else(|| {
-            at(corrupt(Operation::Open, "the file that says who the store is, is damaged"))
-        })?;
-        if format != FORMAT {
-            return Err(at(Error::new(
-                ErrorKind::Incompatible,
-                Operation::Open,
-                format!(
-                    "the store has format version {format}, and this program knows version \
-                     {FORMAT}: use a program that knows it"
-                ),
-            )
-            .with_backend(BACKEND)));
+        let mut bytes = BytesMut::with_capacity(HEAD + body + SUM);
+        match (&self.value, self.long_value()) {
+            (None, _) => bytes.put_u8(MARKER),
+            (Some(_), None) => bytes.put_u8(LIVE),
+            (Some(_), Some(_)) => bytes.put_u8(LONG),
         }
-        Ok(Some(uuid))
-    }
-
-    /// Writes who the store is, durably: from then on it is there.
-    pub(crate) fn name(&self, uuid: Uuid) -> Result<()> {
-        write(&self.path, FORMAT, uuid).map_err(io_error)?;
-        // It says nothing any more, so it may as well stay.
-        let _stays = fs::remove_file(self.path.join("creating"));
-        Ok(())
-    }
-
-    /// Makes room for a new store, and removes what an attempt that was broken off has left.
-    ///
-    /// # Errors
-    /// `Corrupt` where the engine has files and no such attempt is known of: records must not
-    /// go because a file is missing.
-    pub(crate) fn clear(&self) -> Result<()> {
-        let (engine, mark) = (self.engine(), self.path.join("creating"));
-        let is_there = |path: &Path| path.try_exists().map_err(io_error);
-        if is_there(&engine)? && !is_there(&mark)? {
-            return Err(corrupt(
-                Operation::Open,
-                "the file that says who the store is, is missing beside its records",
-            )
-            .with_context("path", self.path.join("format").display()));
+        bytes.put_i64(self.version.0);
+        match (&self.value, self.long_value()) {
+            (_, Some(long)) => {
+                bytes.put_u32(u32::try_from(long.len()).unwrap_or(u32::MAX));
+                bytes.put_u32(crc32fast::hash(long));
+            }
+            (Some(value), None) => bytes.put_slice(value),
+            (None, None) => {}
         }
-        let begun = File::create(mark).and_then(|mark| mark.sync_all());
-        begun.and_then(|()| sync_folder(&self.path)).map_err(io_error)?;
-        match fs::remove_dir_all(&engine) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(error)),
-            _ => Ok(()),
+        let sum = checksum(engine_key, &bytes);
+        bytes.put_u32(sum);
+        bytes.freeze()
+    }
+}
+
+fn checksum(engine_key: &[u8], row: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(engine_key);
+    hasher.update(row);
+    hasher.finalize()
+}
+
+/// What a row says without its long value.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) version: Version,
+    pub(crate) body: Body,
+}
+
+/// Where the value of a row is.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Marker,
+    Here(Bytes),
+    /// In the keyspace of long values, with this length and CRC-32.
+    Apart {
+        len: u32,
+        sum: u32,
+    },
+}
+
+/// What is wrong with a row.
+pub(crate) type Reason = &'static str;
+
+impl Head {
+    /// Reads a row.
+    pub(crate) fn decode(engine_key: &[u8], row: &Bytes) -> Result<Self, Reason> {
+        let Some((rest, sum)) = row.split_last_chunk::<SUM>() else {
+            return Err("the row is cut off");
+        };
+        if checksum(engine_key, rest) != u32::from_be_bytes(*sum) {
+            return Err("the row's checksum does not fit");
+        }
+        let Some((head, body)) = rest.split_first_chunk::<HEAD>() else {
+            return Err("the row is cut off");
+        };
+        let [tag, version @ ..] = *head;
+        let body = match (tag, body) {
+            (MARKER, []) => Body::Marker,
+            (LIVE, body) => Body::Here(row.slice_ref(body)),
+            (LONG, body) => match body.as_chunks::<4>() {
+                ([len, sum], []) => {
+                    Body::Apart { len: u32::from_be_bytes(*len), sum: u32::from_be_bytes(*sum) }
+                }
+                _ => return Err("the row does not say where its value is"),
+            },
+            _ => return Err("the row is of no known kind"),
+        };
+        Ok(Self { version: Version(i64::from_be_bytes(version)), body })
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        !matches!(self.body, Body::Marker)
+    }
+
+    /// The record with the value that was found, or without one.
+    pub(crate) fn record(&self, key: Key, value: Bytes) -> Record {
+        match self.body {
+            Body::Marker => Record::marker(key, self.version),
+            _ => Record::live(key, value, self.version),
         }
     }
 }
 
-/// The error for a store that is not there.
-pub(crate) fn no_store(path: &Path) -> Error {
-    let message = "there is no store: name another path, or ask for it to be created";
-    Error::new(ErrorKind::NoStore, Operation::Open, message)
-        .with_backend(BACKEND)
-        .with_context("path", path.display())
+/// Whether a long value is the one that its row speaks of.
+pub(crate) fn check_long(value: Option<Bytes>, len: u32, sum: u32) -> Result<Bytes, Reason> {
+    let value = value.ok_or("the row's long value is missing")?;
+    if value.len() as u64 != u64::from(len) || crc32fast::hash(&value) != sum {
+        return Err("the checksum of the row's long value does not fit");
+    }
+    Ok(value)
 }
 
-fn io_error(error: io::Error) -> Error {
-    file(error, Operation::Open)
+/// The error of a single read that met a damaged row.
+pub(crate) fn damaged(operation: Operation, key: &Key, reason: Reason) -> Error {
+    error::corrupt(operation, reason).with_key(key.clone())
 }
 
-const OWN: [&str; 4] = ["lock", "db", "format.new", "creating"];
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Refuses to make a store among somebody's files.
-fn refuse_foreign(path: &Path) -> Result<()> {
-    let entries = match fs::read_dir(path) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(io_error(error)),
-    };
-    for entry in entries {
-        let name = entry.map_err(io_error)?.file_name();
-        if !OWN.iter().any(|own| name == *own) {
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                Operation::Open,
-                "the folder holds other files and no store: name an empty one, or none",
-            )
-            .with_backend(BACKEND)
-            .with_context("file", name.display()));
+    #[test]
+    fn rows_survive_and_no_flipped_bit_does() {
+        let key = engine_key(b"key");
+        assert_eq!(record_key(&key), Key::copy_from(b"key"));
+        for value in [None, Some(0), Some(1), Some(LONG_VALUE_BYTES - 1), Some(LONG_VALUE_BYTES)] {
+            let value = value.map(|len| Bytes::from(vec![7; len]));
+            let row = Row { version: Version(-5), value: value.clone() };
+            let bytes = row.encode(&key);
+            let head = Head::decode(&key, &bytes).unwrap();
+            assert_eq!((head.version, head.is_live()), (Version(-5), value.is_some()));
+            match head.body {
+                Body::Marker => assert!(value.is_none()),
+                Body::Here(body) => assert_eq!(Some(body), value),
+                Body::Apart { len, sum } => {
+                    let value = value.unwrap();
+                    check_long(Some(value.clone()), len, sum).unwrap();
+                    assert!(check_long(Some(value.slice(1..)), len, sum).is_err());
+                    assert!(check_long(None, len, sum).is_err());
+                }
+            }
+            for bit in 0..bytes.len().min(40) * 8 {
+                let mut flipped = bytes.to_vec();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(Head::decode(&key, &flipped.into()).is_err(), "bit {bit}");
+            }
+            assert!(Head::decode(&engine_key(b"kez"), &bytes).is_err(), "another key's row");
         }
     }
-    Ok(())
-}
-
-fn write(folder: &Path, format: u32, uuid: Uuid) -> io::Result<()> {
-    let text = format!("{TITLE}\nformat {format}\nuuid {uuid}\n");
-    let text = format!("{text}crc32 {:08x}\n", crc32fast::hash(text.as_bytes()));
-    let new = folder.join("format.new");
-    let mut file = File::create(&new)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(new, folder.join("format"))?;
-    sync_folder(folder)?;
-    // The folder itself stands in the one above it.
-    folder.canonicalize()?.parent().map_or(Ok(()), sync_folder)
-}
-
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
-}
-
-fn parse(text: &[u8]) -> Option<(u32, Uuid)> {
-    let text = std::str::from_utf8(text).ok()?;
-    let (body, sum) = text.strip_suffix('\n')?.rsplit_once("crc32 ")?;
-    if sum != format!("{:08x}", crc32fast::hash(body.as_bytes())) {
-        return None;
-    }
-    let rest = body.strip_prefix(TITLE)?.strip_prefix("\nformat ")?;
-    let (format, rest) = rest.split_once("\nuuid ")?;
-    Some((format.parse().ok()?, rest.lines().next()?.parse().ok()?))
 }

@@ -90,7 +90,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
 
 /// The length without the zeros at the end. No batch ends in one.
 fn used(file: &File) -> io::Result<u64> {
-    const ZEROS: [u8; 65_536] = [0; 65_536];
+    static ZEROS: [u8; 65_536] = [0; 65_536];
     let mut len = file.metadata()?.len();
     let mut chunk = ZEROS;
     while len > 0 {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::RwLock;
 use pinstate_core::{
     Atomicity, BatchItem, BatchOptions, BatchOutcome, Capabilities, Count, CountOptions, Cursor,
     Delete, Error, ErrorKind, Key, Namespace, Operation, Precondition, Put, Range, ReadOptions,
@@ -14,98 +13,13 @@ use pinstate_core::{
 
 use crate::BACKEND;
 use crate::commit::{Rule, Writes};
-use crate::engine::{Look, Tables};
-use crate::error::{closed, engine as engine_error, gone};
-use crate::rows::{Row, damaged, engine_key};
+use crate::error::engine as engine_error;
+use crate::format::{Row, damaged, engine_key};
+use crate::room::Space;
+use crate::rows::Look;
 use crate::scan::FjallScan;
 use crate::split;
 use crate::store::Core;
-
-/// A namespace. The store and every handle and scan share one.
-pub(crate) struct Space {
-    scope: Scope,
-    capabilities: Arc<Capabilities>,
-    state: RwLock<State>,
-}
-
-/// The keyspaces, and why there are none any more.
-enum State {
-    Open(Tables),
-    /// Dropped, or replaced by another.
-    Gone,
-    Closed,
-}
-
-impl Space {
-    pub(crate) fn new(scope: Scope, capabilities: Arc<Capabilities>, tables: Tables) -> Self {
-        Self { scope, capabilities, state: RwLock::new(State::Open(tables)) }
-    }
-
-    pub(crate) fn scope(&self) -> &Scope {
-        &self.scope
-    }
-
-    /// Turns every handle away from now on, and gives what it had.
-    pub(crate) fn end(&self) -> Option<Tables> {
-        self.take(State::Gone)
-    }
-
-    /// The same, since the store is being closed.
-    pub(crate) fn close(&self) -> Option<Tables> {
-        self.take(State::Closed)
-    }
-
-    fn take(&self, end: State) -> Option<Tables> {
-        let mut state = self.state.write();
-        match std::mem::replace(&mut *state, end) {
-            State::Open(tables) => Some(tables),
-            // What has ended stays as it has ended.
-            ended => {
-                *state = ended;
-                None
-            }
-        }
-    }
-
-    /// The keyspaces, while the namespace is there.
-    pub(crate) fn tables(&self, operation: Operation) -> Result<Tables> {
-        let error = match &*self.state.read() {
-            State::Open(tables) => return Ok(tables.clone()),
-            State::Gone => gone(operation),
-            State::Closed => closed(operation),
-        };
-        Err(error.with_context("namespace", &self.scope.namespace))
-    }
-
-    fn check_len(&self, operation: Operation, key: &Key, value: &[u8]) -> Result<()> {
-        let limits = &self.capabilities;
-        for (what, len, limit) in [
-            ("key", key.len(), limits.max_key_bytes),
-            ("value", value.len(), limits.max_value_bytes),
-        ] {
-            if len as u64 > limit {
-                return Err(Error::new(
-                    ErrorKind::TooLarge,
-                    operation,
-                    format!("the {what} is {len} bytes long, and the store takes {limit}"),
-                )
-                .with_backend(BACKEND)
-                .with_key(key.clone()));
-            }
-        }
-        Ok(())
-    }
-
-    /// What a write will store, under the engine's key.
-    fn prepare(&self, operation: Operation, item: BatchItem) -> Result<(Bytes, Row)> {
-        let (key, value, version) = match item {
-            BatchItem::Put(Put { key, value, version, .. }) => (key, Some(value), version),
-            BatchItem::Delete(Delete { key, version, .. }) => (key, None, version),
-        };
-        self.check_len(operation, &key, value.as_deref().unwrap_or_default())?;
-        Ok((engine_key(key.as_bytes()), Row { version, value }))
-    }
-}
 
 /// Refuses conditions that this store does not know.
 fn check_condition(operation: Operation, condition: Precondition) -> Result<()> {
@@ -127,7 +41,7 @@ pub(crate) struct FjallNamespace {
 
 impl fmt::Debug for FjallNamespace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("FjallNamespace").field(&self.space.scope.namespace).finish()
+        f.debug_tuple("FjallNamespace").field(&self.space.scope().namespace).finish()
     }
 }
 
@@ -192,11 +106,11 @@ fn get(look: &Look, operation: Operation, key: &Key) -> Result<Option<Record>> {
 #[async_trait]
 impl Namespace for FjallNamespace {
     fn scope(&self) -> &Scope {
-        &self.space.scope
+        self.space.scope()
     }
 
     fn capabilities(&self) -> &Capabilities {
-        &self.space.capabilities
+        self.space.capabilities()
     }
 
     async fn get(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
@@ -261,7 +175,7 @@ impl Namespace for FjallNamespace {
                 return Err(Error::unsupported(operation, message).with_backend(BACKEND));
             }
         };
-        let limit = self.space.capabilities.max_atomic_batch;
+        let limit = self.space.capabilities().max_atomic_batch;
         if atomic && batch.len() as u64 > limit {
             let writes = batch.len();
             return Err(Error::new(
@@ -301,10 +215,10 @@ impl Namespace for FjallNamespace {
 
     async fn scan(&self, options: ScanOptions) -> Result<Box<dyn Scan>> {
         if let Some(range) = &options.range {
-            self.space.scope.check(&range.scope)?;
+            self.space.scope().check(&range.scope)?;
         }
         if let Some(cursor) = &options.after {
-            self.space.scope.check(&cursor.range.scope)?;
+            self.space.scope().check(&cursor.range.scope)?;
         }
         let tables = self.space.tables(Operation::Scan)?;
         let (core, space) = (Arc::clone(&self.core), Arc::clone(&self.space));
@@ -312,7 +226,7 @@ impl Namespace for FjallNamespace {
     }
 
     fn cursor_after(&self, key: &Key) -> Cursor {
-        let range = Range::all(self.space.scope.clone());
+        let range = Range::all(self.space.scope().clone());
         Cursor { range, position: Bytes::copy_from_slice(key.as_bytes()) }
     }
 
@@ -320,7 +234,7 @@ impl Namespace for FjallNamespace {
         let bounds = self.read(Operation::Split, move |look| split::quantiles(look, n)).await?;
         let starts = std::iter::once(None).chain(bounds.iter().cloned().map(Some));
         let ends = bounds.iter().cloned().map(Some).chain(std::iter::once(None));
-        let range = |(start, end)| Range { scope: self.space.scope.clone(), start, end };
+        let range = |(start, end)| Range { scope: self.space.scope().clone(), start, end };
         Ok(starts.zip(ends).map(range).collect())
     }
 

@@ -12,10 +12,10 @@ use pinstate_core::{
 };
 
 use crate::config::MAX_KEY_BYTES;
-use crate::engine::{Look, Tables, decode};
 use crate::error::engine as engine_error;
-use crate::namespace::Space;
-use crate::rows::{Body, engine_key, record_key};
+use crate::format::{Body, engine_key, record_key};
+use crate::room::Space;
+use crate::rows::{Look, Tables, decode};
 use crate::store::Core;
 
 /// A page has no more rows once it has so many bytes.

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use fjall::Readable;
 use pinstate_core::{Operation, Result, Version};
 
-use crate::engine::{Found, Look, decode};
 use crate::error::engine as engine_error;
-use crate::rows::record_key;
+use crate::format::record_key;
+use crate::rows::{Found, Look, decode};
 
 /// Markers that are purged at a time.
 const PURGED_AT_ONCE: usize = 4_096;

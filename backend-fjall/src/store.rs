@@ -16,12 +16,15 @@ use pinstate_core::{
 use uuid::Uuid;
 
 use crate::commit::Committer;
-use crate::config::{Durable, FjallConfig, MAX_KEY_BYTES};
-use crate::engine::{CATALOG, Engine, Tables, rows_name, values_name};
+use crate::config::{FjallConfig, MAX_KEY_BYTES};
+use crate::directory::{FORMAT, Folder};
+use crate::durability::Safety;
+use crate::engine::{CATALOG, Engine, rows_name, values_name};
 use crate::error::{closed, corrupt, engine as engine_error, no_namespace};
-use crate::format::{FORMAT, Folder};
-use crate::namespace::{FjallNamespace, Space};
+use crate::namespace::FjallNamespace;
 use crate::pool::{Pool, aside};
+use crate::room::Space;
+use crate::rows::Tables;
 use crate::{BACKEND, catalog, journal};
 
 /// A store on fjall. It stays open, and locked, until it is closed or the last handle on it
@@ -46,8 +49,8 @@ pub(crate) fn capabilities(config: &FjallConfig) -> Capabilities {
     claims.persistent = true;
     claims.exclusive_open = true;
     claims.ack_durability = match config.durability {
-        Durable::Power => Durability::Power,
-        Durable::Process => Durability::Process,
+        Safety::Power => Durability::Power,
+        Safety::Process => Durability::Process,
     };
     claims.sync_durability = Durability::Power;
     claims.ordered_scan = true;
@@ -93,7 +96,7 @@ impl Core {
         let known = folder.identity()?;
         if known.is_none() {
             if !config.create {
-                return Err(crate::format::no_store(&config.path));
+                return Err(crate::directory::no_store(&config.path));
             }
             folder.clear()?;
         } else {
@@ -101,7 +104,7 @@ impl Core {
                 return Err(corrupt(Operation::Open, "the engine's files are missing")
                     .with_context("path", folder.engine().display()));
             }
-            journal::check(&folder.engine(), config.durability == Durable::Power)?;
+            journal::check(&folder.engine(), config.durability == Safety::Power)?;
         }
         let engine = Engine::open(&folder.engine(), known.is_none(), config)?;
         let uuid = match known {

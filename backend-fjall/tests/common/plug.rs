@@ -1,27 +1,17 @@
-//! How the suite opens stores of this backend.
+//! The backend as the conformance suite wants it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use peak_alloc::PeakAlloc;
-use pinstate_conformance::{About, Meter, Plug, Site, Suite};
+use pinstate_conformance::{About, Plug, Site};
 use pinstate_core::{Error, ErrorKind, Operation, Result, Store};
-use pinstate_fjall::{Durable, FjallConfig, FjallStore};
+use pinstate_fjall::{FjallConfig, FjallStore, Safety};
 
-#[global_allocator]
-static HEAP: PeakAlloc = PeakAlloc;
-
-/// The suite, over stores of this durability.
-pub(crate) fn suite(durability: Durable) -> Suite {
-    let meter = Meter::new(|| HEAP.reset_peak_usage(), || HEAP.peak_usage());
-    Suite::new(Fjall(durability)).disks(lossyfs::LossyDisks::new()).memory(meter)
-}
-
-struct Fjall(Durable);
+pub(crate) struct Fjall(pub(crate) Safety);
 
 struct Folder {
-    durability: Durable,
+    durability: Safety,
     path: PathBuf,
     /// Removed with the site, where it is the site's own.
     _own: Option<tempfile::TempDir>,
