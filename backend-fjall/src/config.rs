@@ -40,6 +40,9 @@ pub struct FjallConfig {
     pub create: bool,
     /// Memory for blocks that were read; 64 MiB unless set.
     pub cache: ByteSize,
+    /// What a namespace keeps in memory of what was written, before the engine writes it out as a
+    /// sorted file; 32 MiB unless set, at least 64 KiB. Holds for namespaces made from then on.
+    pub write_buffer: ByteSize,
     /// What an acknowledged write is safe from; the loss of power unless set.
     pub durability: Safety,
     /// How new namespaces are compressed; LZ4 unless set.
@@ -56,6 +59,7 @@ impl Default for FjallConfig {
             path: PathBuf::new(),
             create: false,
             cache: ByteSize(64 << 20),
+            write_buffer: ByteSize(32 << 20),
             durability: Safety::Power,
             compression: Compression::Lz4,
             max_value_bytes: ByteSize(16 << 20),
@@ -84,6 +88,7 @@ impl FjallConfig {
         }
         for (key, value, least, most) in [
             ("cache", self.cache.0, 1 << 20, u64::MAX),
+            ("write_buffer", self.write_buffer.0, 64 << 10, 1 << 30),
             ("max_value_bytes", self.max_value_bytes.0, 1, 1 << 30),
             ("max_atomic_batch", self.max_atomic_batch, 1, u64::from(u32::MAX >> 1)),
         ] {
@@ -102,6 +107,7 @@ const KEYS: &[&str] = &[
     "path",
     "create",
     "cache",
+    "write_buffer",
     "durability",
     "compression",
     "max_value_bytes",

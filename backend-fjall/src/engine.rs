@@ -28,6 +28,7 @@ pub(crate) struct Engine {
     /// What a write waits for.
     pub(crate) safety: Safety,
     compression: Compression,
+    write_buffer: u64,
     /// The folder with a folder for each keyspace.
     keyspaces: PathBuf,
 }
@@ -43,6 +44,7 @@ impl Engine {
                 .open()?;
             let options = || {
                 KeyspaceCreateOptions::default()
+                    .max_memtable_size(config.write_buffer.0)
                     .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
             };
             // The engine makes a keyspace anew whose folder it does not find.
@@ -51,8 +53,9 @@ impl Engine {
             }
             let catalog = db.keyspace(CATALOG, options)?;
             let keyspaces = folder.join("keyspaces");
+            let write_buffer = config.write_buffer.0;
             let (safety, compression) = (config.durability, config.compression);
-            Ok(Some(Self { db, catalog, keyspaces, safety, compression }))
+            Ok(Some(Self { db, catalog, keyspaces, safety, compression, write_buffer }))
         };
         // What the engine does not expect in its files, it panics over.
         catch_unwind(AssertUnwindSafe(open))
@@ -121,7 +124,9 @@ impl Engine {
                 CompressionType::Lz4,
             ]),
         };
-        KeyspaceCreateOptions::default().data_block_compression_policy(compression)
+        KeyspaceCreateOptions::default()
+            .max_memtable_size(self.write_buffer)
+            .data_block_compression_policy(compression)
     }
 }
 

@@ -80,6 +80,11 @@ impl FjallStore {
         Ok(Self(Arc::new(core)))
     }
 
+    #[cfg(test)]
+    pub(crate) fn room(&self, name: &NamespaceName) -> Option<Arc<Space>> {
+        self.0.spaces.lock().get(name).cloned()
+    }
+
     async fn alone<T: Send + 'static>(
         &self,
         operation: Operation,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pinstate_conformance::{About, Plug, Site};
+use pinstate_core::config::ByteSize;
 use pinstate_core::{Error, ErrorKind, Operation, Result, Store};
 use pinstate_fjall::{FjallConfig, FjallStore, Safety};
 
@@ -51,6 +52,8 @@ impl Folder {
         let mut config = FjallConfig::new(&self.path);
         config.durability = self.durability;
         config.create = create;
+        // So small that what the suite writes is written out and compacted meanwhile.
+        config.write_buffer = ByteSize(64 << 10);
         // No longer than what the quick profile tries: B7 goes one beyond it.
         config.max_atomic_batch = 2_000;
         Ok(Arc::new(FjallStore::open(&config).await?))
