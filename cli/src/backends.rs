@@ -13,6 +13,10 @@ pub(crate) const DEFAULT_BACKEND: &str = "sled";
 /// Every backend, those left out by name.
 pub(crate) fn registry() -> Registry {
     let registry = Registry::new();
+    #[cfg(feature = "fjall")]
+    let registry = registry.with(pinstate_fjall::FjallFactory);
+    #[cfg(not(feature = "fjall"))]
+    let registry = registry.with_left_out("fjall", "fjall");
     #[cfg(feature = "memory")]
     let registry = registry.with(pinstate_memory::MemoryBackend::new());
     #[cfg(not(feature = "memory"))]

@@ -1,6 +1,6 @@
 //! Which store is used, what becomes of one that is not there, and what is said about it.
 
-#![cfg(all(feature = "memory", feature = "scylla", feature = "sled"))]
+#![cfg(all(feature = "fjall", feature = "memory", feature = "scylla", feature = "sled"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
@@ -75,9 +75,11 @@ fn namespaces_are_apart() {
 fn unknown_backends_and_stores_are_refused_by_name() {
     let place = Place::new();
     let bad = |store: &str| run(place.bare().args(["--store", store, "count"]));
-    bad("sledd:x").fails_with(2, "there are: memory, scylla, sled; nearest: 'sled'");
+    bad("sledd:x").fails_with(2, "there are: fjall, memory, scylla, sled; nearest: 'sled'");
     bad("sled:").fails_with(2, "names its folder");
     bad("sled:x?cach=1").fails_with(2, "nearest known key: 'cache'");
+    bad("fjall:").fails_with(2, "names its folder");
+    bad("fjall:x?durability=none").fails_with(2, "durability");
     bad("memory:x").exits(2);
     bad("nope").fails_with(2, "no store 'nope' is configured");
 }
@@ -243,9 +245,10 @@ fn backends_and_completions_and_help() {
     let place = Place::new();
     let backends = run(place.bare().args(["--output", "json", "backends"])).good().json();
     let names: Vec<_> = backends.iter().map(|backend| backend["backend"].clone()).collect();
-    assert_eq!(names, ["memory", "scylla", "sled"]);
-    assert_eq!(backends[1]["capabilities"]["exclusive_open"], false);
-    assert_eq!(backends[2]["capabilities"]["exclusive_open"], true);
+    assert_eq!(names, ["fjall", "memory", "scylla", "sled"]);
+    for (backend, exclusive) in backends.iter().zip([true, false, false, true]) {
+        assert_eq!(backend["capabilities"]["exclusive_open"], exclusive, "{backend}");
+    }
     for shell in ["bash", "zsh", "fish"] {
         let script = run(place.bare().args(["completions", shell])).good().stdout;
         assert!(script.contains("pinstate"), "{shell}");

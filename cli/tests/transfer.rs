@@ -1,7 +1,7 @@
 //! `import` and `export`: formats, modes, manifests, and inputs that are not what they
 //! should be.
 
-#![cfg(all(feature = "memory", feature = "sled"))]
+#![cfg(all(feature = "fjall", feature = "memory", feature = "sled"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod common;
@@ -31,7 +31,11 @@ fn ipfs_clusters_own_export_comes_back_the_same() {
     assert_eq!(place.pinset(), sorted(&example));
     let digest = place.text_run(&["digest"]).good().stdout;
     for format in ["ndjson", "json", "snapshot", "raft"] {
-        let (file, store) = (format!("out.{format}"), place.sled_named(format));
+        let file = format!("out.{format}");
+        let store = match format {
+            "snapshot" => format!("fjall:{}", place.path(format).display()),
+            _ => place.sled_named(format),
+        };
         place.run(&["export", &file, "--format", format]).good();
         assert_eq!(place.text_run(&["digest", &file]).good().stdout, digest, "{format}");
         run(place.bare().args(["--store", &store, "import", &file])).good().says("manifest");

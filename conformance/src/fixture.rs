@@ -83,6 +83,8 @@ impl Contents {
 
 /// Writes a fixture of the present format into a folder, which must not be there.
 pub(crate) fn write(plug: &dyn Plug, folder: &Path) -> io::Result<()> {
+    // The first format's folder has none around it yet.
+    folder.parent().map_or(Ok(()), std::fs::create_dir_all)?;
     std::fs::create_dir(folder)?;
     let files = folder.join(FILES);
     std::fs::create_dir(&files)?;

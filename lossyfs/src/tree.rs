@@ -35,6 +35,8 @@ pub(crate) struct File {
     pub(crate) durable: Vec<u8>,
     /// Pages that the next sync makes durable.
     pub(crate) dirty: BTreeSet<usize>,
+    /// Pages that are part of the length alone: writing to one takes room on the disk.
+    pub(crate) holes: BTreeSet<usize>,
 }
 
 /// A change of folders that is not durable yet: what each name is from then on. It is made
@@ -216,7 +218,8 @@ impl Tree {
         let fault = self.fault;
         let file = self.file(id)?;
         let end = at + bytes.len();
-        let growth = end.saturating_sub(file.live.len()) as u64;
+        let holes = pages(at, end).filter(|page| file.holes.contains(page)).count();
+        let growth = (end.saturating_sub(file.live.len()) + holes * PAGE) as u64;
         match fault {
             Some(Fault::WritesFail) => return Err(Errno::EIO),
             Some(Fault::Full { room }) if growth > room => return Err(Errno::ENOSPC),
@@ -227,6 +230,9 @@ impl Tree {
         let old_len = file.live.len();
         let before = file.live.get(at..end.min(old_len)).unwrap_or_default().to_vec();
         file.grow(end);
+        for page in pages(at, end) {
+            file.holes.remove(&page);
+        }
         if let Some(there) = file.live.get_mut(at..end) {
             there.copy_from_slice(bytes);
         }
@@ -241,7 +247,9 @@ impl Tree {
             // What is cut off now and read as zeros later is as good as written.
             file.dirty.extend(pages(len, file.live.len()));
             file.live.truncate(len);
+            drop(file.holes.split_off(&len.div_ceil(PAGE)));
         } else {
+            file.holes.extend(file.live.len().div_ceil(PAGE)..len.div_ceil(PAGE));
             file.grow(len);
         }
         self.touched(id)

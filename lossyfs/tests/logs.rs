@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
@@ -207,6 +208,26 @@ fn a_sync_that_failed_has_lost_what_it_was_for() {
     assert!(bytes.starts_with(&[0; 4096]) && bytes.ends_with(&[2; 4096]));
     // Whoever reads it now still sees it.
     assert!(fs::read(disk.path().join("f")).unwrap().starts_with(&[1; 4096]));
+}
+
+/// As journals do that are given their length when they are made.
+#[test]
+fn a_file_that_is_longer_than_what_was_written_to_it_has_no_room_of_its_own() {
+    let Some(disk) = disk(false) else { return };
+    let file = OpenOptions::new().write(true).create_new(true).open(disk.path().join("f")).unwrap();
+    file.set_len(1 << 20).unwrap();
+    file.write_all_at(&[1; 100], 0).unwrap();
+    disk.fail(Some(Fault::Full { room: 10_000 }));
+    // A page that is there already takes no more room; two others do, and there is no third.
+    file.write_all_at(&[1; 4_096], 0).unwrap();
+    file.write_all_at(&[1; 8_192], 4_096).unwrap();
+    file.write_all_at(&[2; 8_192], 4_096).unwrap();
+    let full = file.write_all_at(&[1; 10], 500_000).unwrap_err();
+    assert_eq!(full.kind(), io::ErrorKind::StorageFull);
+    // What was cut off is a hole when the length comes back.
+    file.set_len(4_096).unwrap();
+    file.set_len(1 << 20).unwrap();
+    assert!(file.write_all_at(&[1; 8_192], 4_096).is_err());
 }
 
 #[test]

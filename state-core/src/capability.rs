@@ -22,8 +22,9 @@ pub struct Capabilities {
     pub ack_durability: Durability,
     /// The level that `sync` reaches.
     pub sync_durability: Durability,
-    /// Damage of stored bytes is always found: what was stored is read, or an error. Without
-    /// it a record whose bytes are damaged may also be absent, though never another.
+    /// Damage of stored bytes is always found: what was stored is read, or an error. Without it
+    /// a record whose bytes are damaged, or that was written behind damaged ones, may also be
+    /// absent; what is read is what was stored even so.
     pub detects_damage: bool,
     /// Scans, and the ranges of a split, come in the byte order of keys.
     pub ordered_scan: bool,

@@ -1,0 +1,150 @@
+//! The engine: opened, and the keyspaces that it keeps for a store.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use fjall::config::CompressionPolicy;
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
+};
+use pinstate_core::{Operation, Result};
+
+use crate::config::{Compression, FjallConfig};
+use crate::durability::Safety;
+use crate::error::{corrupt, engine};
+use crate::rows::Tables;
+
+/// The name of the catalog's keyspace.
+pub(crate) const CATALOG: &str = "catalog";
+
+/// The open engine. A clone is another handle on it, and keeps it open.
+#[derive(Clone)]
+pub(crate) struct Engine {
+    pub(crate) db: Database,
+    /// Namespaces and control records.
+    pub(crate) catalog: Keyspace,
+    /// What a write waits for.
+    pub(crate) safety: Safety,
+    compression: Compression,
+    write_buffer: u64,
+    /// The folder with a folder for each keyspace.
+    keyspaces: PathBuf,
+}
+
+impl Engine {
+    /// Opens the engine in its folder, or creates it there.
+    pub(crate) fn open(folder: &Path, new: bool, config: &FjallConfig) -> Result<Self> {
+        let failed = |error| engine(error, Operation::Open);
+        let open = || {
+            let db = Database::builder(folder)
+                .cache_size(config.cache.0)
+                .journal_compression(CompressionType::None)
+                .open()?;
+            let options = || {
+                KeyspaceCreateOptions::default()
+                    .max_memtable_size(config.write_buffer.0)
+                    .data_block_compression_policy(CompressionPolicy::all(CompressionType::None))
+            };
+            // The engine makes a keyspace anew whose folder it does not find.
+            if !new && !db.keyspace_exists(CATALOG) {
+                return Ok(None);
+            }
+            let catalog = db.keyspace(CATALOG, options)?;
+            let keyspaces = folder.join("keyspaces");
+            let write_buffer = config.write_buffer.0;
+            let (safety, compression) = (config.durability, config.compression);
+            Ok(Some(Self { db, catalog, keyspaces, safety, compression, write_buffer }))
+        };
+        // What the engine does not expect in its files, it panics over.
+        catch_unwind(AssertUnwindSafe(open))
+            .map_err(|_| corrupt(Operation::Open, "the engine could not read its files"))?
+            .map_err(failed)
+            .and_then(|opened| {
+                opened.ok_or_else(|| corrupt(Operation::Open, "the catalog's files are missing"))
+            })
+            .map_err(|error| error.with_context("path", folder.display()))
+    }
+
+    /// Puts the entries of new keyspaces' folders on the disk. fjall 3.1 syncs what it writes
+    /// into such a folder, but not the one that the folder is in: after a loss of power a
+    /// keyspace could be gone, and its part of the journal would be passed over in silence.
+    pub(crate) fn sync_folders(&self) -> fjall::Result<()> {
+        Ok(File::open(&self.keyspaces)?.sync_all()?)
+    }
+
+    /// Puts everything that was written on the disk.
+    pub(crate) fn sync(&self, operation: Operation) -> Result<()> {
+        self.db.persist(PersistMode::SyncAll).map_err(|error| engine(error, operation))
+    }
+
+    /// The keyspaces of a namespace that is to be.
+    pub(crate) fn new_tables(&self, id: u64) -> fjall::Result<Tables> {
+        let tables = self.tables(id)?;
+        self.sync_folders()?;
+        Ok(tables)
+    }
+
+    /// The keyspaces of a namespace that is there.
+    pub(crate) fn tables(&self, id: u64) -> fjall::Result<Tables> {
+        let rows = self.db.keyspace(&rows_name(id), || self.options())?;
+        let values = OnceLock::new();
+        if self.db.keyspace_exists(&values_name(id)) {
+            let _first = values.set(self.db.keyspace(&values_name(id), || self.options())?);
+        }
+        Ok(Tables { id, db: self.db.clone(), rows, values: Arc::new(values) })
+    }
+
+    /// The keyspace of a namespace's long values, made when the first one is written.
+    pub(crate) fn values<'t>(&self, tables: &'t Tables) -> fjall::Result<&'t Keyspace> {
+        if let Some(values) = tables.values.get() {
+            return Ok(values);
+        }
+        let apart = KvSeparationOptions::default().compression(self.compression.into());
+        let options = || self.options().with_kv_separation(Some(apart.separation_threshold(1)));
+        let values = self.db.keyspace(&values_name(tables.id), options)?;
+        self.sync_folders()?;
+        Ok(tables.values.get_or_init(|| values))
+    }
+
+    /// Gives up a namespace's keyspaces; their files go with the last handle on them.
+    pub(crate) fn discard(&self, tables: &Tables) -> fjall::Result<()> {
+        self.db.delete_keyspace(tables.rows.clone())?;
+        tables.values.get().map_or(Ok(()), |values| self.db.delete_keyspace(values.clone()))
+    }
+
+    fn options(&self) -> KeyspaceCreateOptions {
+        let compression = match self.compression {
+            Compression::None => CompressionPolicy::all(CompressionType::None),
+            // The upper levels are rewritten soon.
+            Compression::Lz4 => CompressionPolicy::new([
+                CompressionType::None,
+                CompressionType::None,
+                CompressionType::Lz4,
+            ]),
+        };
+        KeyspaceCreateOptions::default()
+            .max_memtable_size(self.write_buffer)
+            .data_block_compression_policy(compression)
+    }
+}
+
+impl From<Compression> for CompressionType {
+    fn from(compression: Compression) -> Self {
+        match compression {
+            Compression::None => Self::None,
+            Compression::Lz4 => Self::Lz4,
+        }
+    }
+}
+
+/// The name of a namespace's keyspace of rows.
+pub(crate) fn rows_name(id: u64) -> String {
+    format!("rows-{id}")
+}
+
+/// The name of a namespace's keyspace of long values.
+pub(crate) fn values_name(id: u64) -> String {
+    format!("values-{id}")
+}

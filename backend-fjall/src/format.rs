@@ -1,0 +1,205 @@
+//! How a record stands in the engine.
+//!
+//! A namespace has a keyspace of rows. The engine's key is one byte, since it takes no empty
+//! key, and the record's key. The row is
+//!
+//! ```text
+//! tag (1)  version (8, big-endian)  body  CRC-32 of key, tag, version and body (4)
+//! ```
+//!
+//! where the body of a live record is its value; of one whose value is long, the value's
+//! length (4) and CRC-32 (4), and the value stands under the same key in a second keyspace
+//! whose values the engine keeps apart from its tree; and of a marker, nothing. Both are
+//! written in one batch, so neither is ever there without the other. Reading keys and
+//! versions thus never reads a long value, and compaction never moves one.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use pinstate_core::{Contender, Error, Key, Operation, Record, Result, Version};
+
+use crate::error;
+
+/// Values from this length on stand apart.
+pub(crate) const LONG_VALUE_BYTES: usize = 16 << 10;
+
+const MARKER: u8 = 0;
+const LIVE: u8 = 1;
+const LONG: u8 = 2;
+
+const HEAD: usize = 9;
+const SUM: usize = 4;
+
+/// The engine's key of a record's.
+pub(crate) fn engine_key(key: &[u8]) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(key.len() + 1);
+    bytes.put_u8(0);
+    bytes.put_slice(key);
+    bytes.freeze()
+}
+
+/// The record's key of the engine's.
+pub(crate) fn record_key(engine_key: &Bytes) -> Key {
+    Key::new(engine_key.slice(1.min(engine_key.len())..))
+}
+
+/// What a write stores: a live record, or the marker of a conditional delete.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) version: Version,
+    /// `None` for a marker.
+    pub(crate) value: Option<Bytes>,
+}
+
+impl Row {
+    pub(crate) fn contender(&self) -> Contender<'_> {
+        Contender { version: self.version, value: self.value.as_deref() }
+    }
+
+    /// The value that is to stand apart.
+    pub(crate) fn long_value(&self) -> Option<&Bytes> {
+        self.value.as_ref().filter(|value| value.len() >= LONG_VALUE_BYTES)
+    }
+
+    /// The row's bytes under this key of the engine's.
+    pub(crate) fn encode(&self, engine_key: &[u8]) -> Bytes {
+        let body = match &self.value {
+            Some(value) if value.len() < LONG_VALUE_BYTES => value.len(),
+            Some(_) => 8,
+            None => 0,
+        };
+        let mut bytes = BytesMut::with_capacity(HEAD + body + SUM);
+        match (&self.value, self.long_value()) {
+            (None, _) => bytes.put_u8(MARKER),
+            (Some(_), None) => bytes.put_u8(LIVE),
+            (Some(_), Some(_)) => bytes.put_u8(LONG),
+        }
+        bytes.put_i64(self.version.0);
+        match (&self.value, self.long_value()) {
+            (_, Some(long)) => {
+                bytes.put_u32(u32::try_from(long.len()).unwrap_or(u32::MAX));
+                bytes.put_u32(crc32fast::hash(long));
+            }
+            (Some(value), None) => bytes.put_slice(value),
+            (None, None) => {}
+        }
+        let sum = checksum(engine_key, &bytes);
+        bytes.put_u32(sum);
+        bytes.freeze()
+    }
+}
+
+fn checksum(engine_key: &[u8], row: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(engine_key);
+    hasher.update(row);
+    hasher.finalize()
+}
+
+/// What a row says without its long value.
+#[derive(Clone, Debug)]
+pub(crate) struct Head {
+    pub(crate) version: Version,
+    pub(crate) body: Body,
+}
+
+/// Where the value of a row is.
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Marker,
+    Here(Bytes),
+    /// In the keyspace of long values, with this length and CRC-32.
+    Apart {
+        len: u32,
+        sum: u32,
+    },
+}
+
+/// What is wrong with a row.
+pub(crate) type Reason = &'static str;
+
+impl Head {
+    /// Reads a row.
+    pub(crate) fn decode(engine_key: &[u8], row: &Bytes) -> Result<Self, Reason> {
+        let Some((rest, sum)) = row.split_last_chunk::<SUM>() else {
+            return Err("the row is cut off");
+        };
+        if checksum(engine_key, rest) != u32::from_be_bytes(*sum) {
+            return Err("the row's checksum does not fit");
+        }
+        let Some((head, body)) = rest.split_first_chunk::<HEAD>() else {
+            return Err("the row is cut off");
+        };
+        let [tag, version @ ..] = *head;
+        let body = match (tag, body) {
+            (MARKER, []) => Body::Marker,
+            (LIVE, body) => Body::Here(row.slice_ref(body)),
+            (LONG, body) => match body.as_chunks::<4>() {
+                ([len, sum], []) => {
+                    Body::Apart { len: u32::from_be_bytes(*len), sum: u32::from_be_bytes(*sum) }
+                }
+                _ => return Err("the row does not say where its value is"),
+            },
+            _ => return Err("the row is of no known kind"),
+        };
+        Ok(Self { version: Version(i64::from_be_bytes(version)), body })
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        !matches!(self.body, Body::Marker)
+    }
+
+    /// The record with the value that was found, or without one.
+    pub(crate) fn record(&self, key: Key, value: Bytes) -> Record {
+        match self.body {
+            Body::Marker => Record::marker(key, self.version),
+            _ => Record::live(key, value, self.version),
+        }
+    }
+}
+
+/// Whether a long value is the one that its row speaks of.
+pub(crate) fn check_long(value: Option<Bytes>, len: u32, sum: u32) -> Result<Bytes, Reason> {
+    let value = value.ok_or("the row's long value is missing")?;
+    if value.len() as u64 != u64::from(len) || crc32fast::hash(&value) != sum {
+        return Err("the checksum of the row's long value does not fit");
+    }
+    Ok(value)
+}
+
+/// The error of a single read that met a damaged row.
+pub(crate) fn damaged(operation: Operation, key: &Key, reason: Reason) -> Error {
+    error::corrupt(operation, reason).with_key(key.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_survive_and_no_flipped_bit_does() {
+        let key = engine_key(b"key");
+        assert_eq!(record_key(&key), Key::copy_from(b"key"));
+        for value in [None, Some(0), Some(1), Some(LONG_VALUE_BYTES - 1), Some(LONG_VALUE_BYTES)] {
+            let value = value.map(|len| Bytes::from(vec![7; len]));
+            let row = Row { version: Version(-5), value: value.clone() };
+            let bytes = row.encode(&key);
+            let head = Head::decode(&key, &bytes).unwrap();
+            assert_eq!((head.version, head.is_live()), (Version(-5), value.is_some()));
+            match head.body {
+                Body::Marker => assert!(value.is_none()),
+                Body::Here(body) => assert_eq!(Some(body), value),
+                Body::Apart { len, sum } => {
+                    let value = value.unwrap();
+                    check_long(Some(value.clone()), len, sum).unwrap();
+                    assert!(check_long(Some(value.slice(1..)), len, sum).is_err());
+                    assert!(check_long(None, len, sum).is_err());
+                }
+            }
+            for bit in 0..bytes.len().min(40) * 8 {
+                let mut flipped = bytes.to_vec();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(Head::decode(&key, &flipped.into()).is_err(), "bit {bit}");
+            }
+            assert!(Head::decode(&engine_key(b"kez"), &bytes).is_err(), "another key's row");
+        }
+    }
+}
