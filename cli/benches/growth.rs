@@ -1,7 +1,7 @@
 //! What a record costs as the pinset grows.
 //!
 //! ```text
-//! cargo bench -p pinstate --bench growth [-- memory|sled]
+//! cargo bench -p pinstate --bench growth [-- memory|sled|fjall]
 //! SIZES=100000,1000000 ROUNDS=1 cargo bench -p pinstate --bench growth
 //! ```
 //!
@@ -10,7 +10,7 @@
 //! digest, export to nowhere. Nanoseconds for each record, medians over the rounds, and the ratio
 //! of the larger pinset to the smaller one. Wanted: 1.6 for the import, 1.25 for the others.
 //!
-//! **sled**: one pinset that grows by half a million pins at a time until it has as many as the
+//! **sled**, **fjall**: one pinset that grows by half a million pins at a time until it has as many as the
 //! largest size, or for `BUDGET` seconds (1,200): what each step cost, what reading costs then,
 //! and how large process and files have become.
 
@@ -31,6 +31,7 @@ use pinstate_core::format::{Encoder, Leniency};
 use pinstate_core::pin::{ImportOverrides, Zone, encode};
 use pinstate_core::transfer::{ExportOptions, ImportOptions, Unwatched, export, import};
 use pinstate_core::{CheckedScan, Clock, ListOptions, NamespaceName, ScanOptions, State, Store};
+use pinstate_fjall::FjallFactory;
 use pinstate_memory::MemoryBackend;
 use pinstate_sled::SledFactory;
 use serde_json::{Value, json};
@@ -65,8 +66,8 @@ fn main() {
     if wanted("memory") {
         compare(&input, &sizes, number("ROUNDS", 3));
     }
-    if wanted("sled") {
-        runtime().block_on(sled(&input, &starts, scratch.path()));
+    for backend in ["sled", "fjall"].into_iter().filter(|backend| wanted(backend)) {
+        runtime().block_on(disk(backend, &input, &starts, scratch.path()));
     }
 }
 
@@ -98,7 +99,7 @@ fn write(path: &Path, count: u64) -> Vec<u64> {
 }
 
 async fn open(uri: &str) -> (Arc<dyn Store>, State) {
-    let registry = Registry::new().with(MemoryBackend::new()).with(SledFactory);
+    let registry = Registry::new().with(MemoryBackend::new()).with(SledFactory).with(FjallFactory);
     let store = registry.open(&Config::default(), uri, OpenOptions::create()).await.unwrap();
     let name = NamespaceName::default();
     store.create_namespace(&name).await.unwrap();
@@ -236,12 +237,12 @@ fn compare(input: &Path, sizes: &[u64], rounds: u64) {
     println!();
 }
 
-async fn sled(input: &Path, starts: &[u64], scratch: &Path) {
-    let folder = scratch.join("sled");
-    let uri = format!("sled:{}?durability=power", folder.display());
+async fn disk(backend: &str, input: &Path, starts: &[u64], scratch: &Path) {
+    let folder = scratch.join(backend);
+    let uri = format!("{backend}:{}?durability=power", folder.display());
     let (store, state) = open(&uri).await;
     let budget = Duration::from_secs(number("BUDGET", 1_200));
-    println!("\nsled, default cache: nanoseconds for each record");
+    println!("\n{backend}, default cache: nanoseconds for each record");
     println!(
         "{:>10}{:>12}{:>10}{:>10}{:>10}{:>10}{:>10}",
         "pins", "import", "list", "digest", "export", "MiB", "disk MiB"

@@ -94,8 +94,12 @@ fn main() {
     let ours = |name, place| Ours::new(name, place, &pins, &runtime);
     subjects.push(Box::new(ours("memory", Where::Memory)));
     let folder = scratch.path().to_path_buf();
-    let sled = Where::Folder(folder.clone(), "sled:{}?durability=power&cache=1GiB");
-    subjects.push(Box::new(ours("sled", sled)));
+    for (name, uri) in [
+        ("sled", "sled:{}?durability=power&cache=1GiB"),
+        ("fjall", "fjall:{}?durability=power&cache=1GiB"),
+    ] {
+        subjects.push(Box::new(ours(name, Where::Folder(folder.clone(), uri))));
+    }
     subjects.push(Box::new(RawSled::new(Arc::clone(&pins), folder, CACHE)));
     if let Some(cluster) = &cluster {
         let (uri, raw) = on_cluster(cluster, &pins, &runtime);

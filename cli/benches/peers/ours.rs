@@ -11,6 +11,7 @@ use pinstate_core::pin::{ImportOverrides, Zone};
 use pinstate_core::state::StoredPin;
 use pinstate_core::transfer::{ExportOptions, ImportOptions, Unwatched, export, import};
 use pinstate_core::{Clock, CountOptions, ListOptions, NamespaceName, ReadOptions, State, Store};
+use pinstate_fjall::FjallFactory;
 use pinstate_memory::MemoryBackend;
 use pinstate_scylla::ScyllaFactory;
 use pinstate_sled::SledFactory;
@@ -68,8 +69,11 @@ impl Ours {
             }
             Where::Cluster(uri) => (uri.clone(), which.parse().unwrap()),
         };
-        let registry =
-            Registry::new().with(MemoryBackend::new()).with(SledFactory).with(ScyllaFactory::new());
+        let registry = Registry::new()
+            .with(MemoryBackend::new())
+            .with(SledFactory)
+            .with(FjallFactory)
+            .with(ScyllaFactory::new());
         self.runtime.block_on(async {
             let options = OpenOptions::create();
             let store = registry.open(&Config::default(), &uri, options).await.unwrap();
