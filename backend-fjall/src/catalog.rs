@@ -14,12 +14,10 @@
 
 use bytes::Bytes;
 use fjall::{OwnedWriteBatch, PersistMode, Readable};
-use pinstate_core::{
-    ControlRecord, ControlWritten, Expect, NamespaceName, Operation, Outcome, Result,
-};
+use pinstate_core::{ControlRecord, ControlWritten, Expect, NamespaceName, Operation, Result};
 
 use crate::engine::Engine;
-use crate::error::{corrupt, engine as engine_error, poisoned};
+use crate::error::{corrupt, engine as engine_error};
 
 const NEXT_ID: &[u8] = b"i";
 const LAST_REVISION: &[u8] = b"r";
@@ -95,10 +93,7 @@ impl<'e> Change<'e> {
     }
 
     fn commit(self, operation: Operation) -> Result<()> {
-        self.batch.commit().map_err(|error| match error {
-            fjall::Error::Poisoned => poisoned(operation),
-            error => engine_error(error, operation).with_outcome(Outcome::Unknown),
-        })
+        self.batch.commit().map_err(|error| self.engine.failed(error, operation))
     }
 }
 

@@ -12,11 +12,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use fjall::OwnedWriteBatch;
-use pinstate_core::{Error, Operation, Outcome, Precondition, Result, Version, Written};
+use pinstate_core::{Operation, Outcome, Precondition, Result, Version, Written};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::Engine;
-use crate::error::{closed, corrupt, engine as engine_error, file, no_answer, poisoned};
+use crate::error::{closed, corrupt, engine as engine_error, file, no_answer};
 use crate::format::{Body, Head, Row, check_long, damaged, record_key};
 use crate::room::Space;
 use crate::rows::{Tables, decode};
@@ -314,15 +314,8 @@ fn commit(
             None => batch.remove(&tables.rows, key),
         }
     }
-    batch.commit().map_err(|error| match error {
-        fjall::Error::Poisoned => poisoned(Operation::Apply),
-        error => unsure(engine_error(error, Operation::Apply)),
-    })
-}
-
-/// The batch may be in the journal, and there after the next opening.
-fn unsure(error: Error) -> Error {
-    error.with_outcome(Outcome::Unknown)
+    // The batch may be in the journal, and there after the next opening.
+    batch.commit().map_err(|error| engine.failed(error, Operation::Apply))
 }
 
 /// The answer to a write whose condition does not hold.

@@ -6,14 +6,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use fjall::config::CompressionPolicy;
-use fjall::{
-    CompressionType, Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode,
-};
-use pinstate_core::{Operation, Result};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use pinstate_core::{Error, ErrorKind, Operation, Outcome, Result};
 
 use crate::config::{Compression, FjallConfig};
 use crate::durability::Safety;
-use crate::error::{corrupt, engine};
+use crate::error::{corrupt, engine, full, poisoned};
 use crate::rows::Tables;
 
 /// The name of the catalog's keyspace.
@@ -76,7 +74,26 @@ impl Engine {
 
     /// Puts everything that was written on the disk.
     pub(crate) fn sync(&self, operation: Operation) -> Result<()> {
-        self.db.persist(PersistMode::SyncAll).map_err(|error| engine(error, operation))
+        self.db.persist(PersistMode::SyncAll).map_err(|error| self.failed(error, operation))
+    }
+
+    /// What a failure of a write means. An engine whose own threads have failed to write a
+    /// file does not say why: where the disk has no room for another one, that is why.
+    pub(crate) fn failed(&self, error: fjall::Error, operation: Operation) -> Error {
+        let error = match error {
+            fjall::Error::Poisoned => poisoned(operation),
+            error => engine(error, operation).with_outcome(Outcome::Unknown),
+        };
+        let least = self.write_buffer.saturating_mul(2);
+        match rustix::fs::statvfs(&self.keyspaces) {
+            Ok(disk)
+                if error.kind() == ErrorKind::Closed
+                    && disk.f_bavail.saturating_mul(disk.f_frsize) < least =>
+            {
+                full(operation).with_outcome(error.outcome())
+            }
+            _ => error,
+        }
     }
 
     /// The keyspaces of a namespace that is to be.
@@ -101,9 +118,10 @@ impl Engine {
         if let Some(values) = tables.values.get() {
             return Ok(values);
         }
-        let apart = KvSeparationOptions::default().compression(self.compression.into());
-        let options = || self.options().with_kv_separation(Some(apart.separation_threshold(1)));
-        let values = self.db.keyspace(&values_name(tables.id), options)?;
+        // Not with the engine's own separation of keys and values: it does not sync the folder
+        // that its files of values are in, so that a loss of power could take them after the
+        // journal has let go of what is in them.
+        let values = self.db.keyspace(&values_name(tables.id), || self.options())?;
         self.sync_folders()?;
         Ok(tables.values.get_or_init(|| values))
     }
@@ -127,15 +145,6 @@ impl Engine {
         KeyspaceCreateOptions::default()
             .max_memtable_size(self.write_buffer)
             .data_block_compression_policy(compression)
-    }
-}
-
-impl From<Compression> for CompressionType {
-    fn from(compression: Compression) -> Self {
-        match compression {
-            Compression::None => Self::None,
-            Compression::Lz4 => Self::Lz4,
-        }
     }
 }
 

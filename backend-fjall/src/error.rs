@@ -57,6 +57,17 @@ pub(crate) fn file(error: io::Error, operation: Operation) -> Error {
     Error::new(kind, operation, message).with_backend(BACKEND).with_source(error)
 }
 
+/// What a write hears after the engine had no room for its files.
+pub(crate) fn full(operation: Operation) -> Error {
+    Error::new(
+        ErrorKind::Full,
+        operation,
+        "the engine could not write its files, and next to no space is left: make room, then open \
+         the store anew",
+    )
+    .with_backend(BACKEND)
+}
+
 /// What a write hears after one before it failed: nothing of it was begun.
 pub(crate) fn poisoned(operation: Operation) -> Error {
     Error::new(

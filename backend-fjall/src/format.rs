@@ -8,10 +8,10 @@
 //! ```
 //!
 //! where the body of a live record is its value; of one whose value is long, the value's
-//! length (4) and CRC-32 (4), and the value stands under the same key in a second keyspace
-//! whose values the engine keeps apart from its tree; and of a marker, nothing. Both are
-//! written in one batch, so neither is ever there without the other. Reading keys and
-//! versions thus never reads a long value, and compaction never moves one.
+//! length (4) and CRC-32 (4), and the value stands under the same key in a second keyspace; and
+//! of a marker, nothing. Both are written in one batch, so neither is ever there without the
+//! other. Reading keys and versions thus never reads a long value, and compaction of rows
+//! never moves one.
 
 use bytes::{BufMut, Bytes, BytesMut};
 use pinstate_core::{Contender, Error, Key, Operation, Record, Result, Version};

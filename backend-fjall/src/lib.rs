@@ -33,9 +33,8 @@
 //!
 //! `PATH/format` says who the store is and in which format; `PATH/db` is the engine's. A
 //! namespace has a keyspace of rows, each with version, value and a checksum; values of 16 KiB
-//! and more stand in a second keyspace, whose values the engine keeps in files of their own, so
-//! that compaction does not write them again and passes over keys do not read them. Both are
-//! written in one batch. The catalog is a third keyspace: names of namespaces, control records.
+//! and more stand in a second keyspace, so that compaction of the rows does not write them again
+//! and passes over keys do not read them. Both are written in one batch. The catalog is a third keyspace: names of namespaces, control records.
 //!
 //! # What is promised
 //!
@@ -63,6 +62,10 @@
 //! * It does not sync the folder that a new keyspace's folder is in. After a loss of power the
 //!   keyspace was gone, and recovery passes over journal entries of keyspaces that it does not
 //!   know. This backend syncs it, and refuses a store whose keyspaces are missing.
+//! * It does not sync the folder of its files of separated values (`blobs`) after writing one, and
+//!   lets the journal go: lost power can then take values that were acknowledged long before, and
+//!   the store does not open. So its separation of keys and values is not used: the keyspace of
+//!   long values is compacted like any other.
 //! * It takes the first place in its journal that makes no sense for the end, and cuts off
 //!   acknowledged writes behind a damaged one. This backend reads the journal first and refuses
 //!   that. A damaged *last* batch cannot be told from one that was never finished, and is cut

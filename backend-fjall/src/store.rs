@@ -362,7 +362,7 @@ impl Store for FjallStore {
         let look = move || {
             // Writes nothing, and tells whether a write, or the engine's own work, has failed.
             if let Err(error) = engine.db.persist(fjall::PersistMode::Buffer) {
-                return Ok(Health::not_ready(engine_error(error, operation).to_string()));
+                return Ok(Health::not_ready(engine.failed(error, operation).to_string()));
             }
             let bytes = engine.db.disk_space().map_err(|error| engine_error(error, operation))?;
             Ok(Health::ready()

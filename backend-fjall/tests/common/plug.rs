@@ -54,6 +54,8 @@ impl Folder {
         config.create = create;
         // So small that what the suite writes is written out and compacted meanwhile.
         config.write_buffer = ByteSize(64 << 10);
+        // What it keeps of blocks that were read counts among the memory that is measured.
+        config.cache = ByteSize(1 << 20);
         // No longer than what the quick profile tries: B7 goes one beyond it.
         config.max_atomic_batch = 2_000;
         Ok(Arc::new(FjallStore::open(&config).await?))
