@@ -1,6 +1,6 @@
 //! What a user may set, and how a store is opened by its name.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::durability::Safety;
 use crate::store::capabilities;
-use crate::{BACKEND, FjallStore};
+use crate::{BACKEND, FjallStore, directory};
 
 /// Longest key in bytes: the shortest limit among the databases that pins may move to. The
 /// engine's own is 65,535.
@@ -163,6 +163,10 @@ impl BackendFactory for FjallFactory {
         config(settings)?;
         // The engine is in this process: a call needs its time and nothing else.
         Ok(Layers::none())
+    }
+
+    fn is_at(&self, folder: &Path) -> bool {
+        directory::is_at(folder)
     }
 
     async fn open(&self, settings: &Settings, options: OpenOptions) -> Result<Arc<dyn Store>> {

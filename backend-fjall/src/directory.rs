@@ -8,7 +8,7 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use pinstate_core::{Error, ErrorKind, Operation, Result};
@@ -116,6 +116,13 @@ impl Folder {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether the folder holds a store of this backend, in whatever format.
+pub(crate) fn is_at(folder: &Path) -> bool {
+    let mut title = [0; TITLE.len()];
+    let read = File::open(folder.join("format")).and_then(|mut file| file.read_exact(&mut title));
+    read.is_ok() && title == *TITLE.as_bytes()
 }
 
 /// The error for a store that is not there.

@@ -1,6 +1,6 @@
 //! How a sled store is opened, and the factory that opens one from configuration.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -9,6 +9,7 @@ use pinstate_core::layer::Layers;
 use pinstate_core::{Capabilities, Result, Store};
 use serde::Deserialize;
 
+use crate::directory;
 use crate::durability::Safety;
 use crate::error::BACKEND;
 use crate::store::{SledStore, capabilities};
@@ -136,6 +137,10 @@ impl BackendFactory for SledFactory {
         // A call that is under way only needs its time: a deadline or a retry would only
         // break it off.
         Ok(Layers::none())
+    }
+
+    fn is_at(&self, folder: &Path) -> bool {
+        directory::is_at(folder)
     }
 
     async fn open(&self, settings: &Settings, options: OpenOptions) -> Result<Arc<dyn Store>> {

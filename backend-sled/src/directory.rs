@@ -55,6 +55,13 @@ impl Marker {
     }
 }
 
+/// Whether the folder holds a store of this backend, in whatever format.
+pub(crate) fn is_at(folder: &Path) -> bool {
+    let mut title = [0; MARKER_TITLE.len()];
+    let read = File::open(folder.join(MARKER)).and_then(|mut file| file.read_exact(&mut title));
+    read.is_ok() && title == *MARKER_TITLE.as_bytes()
+}
+
 /// A store's folder, held by this process.
 #[derive(Debug)]
 pub(crate) struct Directory {

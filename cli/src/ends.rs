@@ -61,7 +61,9 @@ impl Ends<'_> {
         }
         let mut choice = Choice::new(self.global)?;
         let path = Path::new(what);
-        let is_store = StoreUri::looks_like(what) || choice.config.stores.contains_key(what);
+        let is_store = StoreUri::looks_like(what)
+            || choice.config.stores.contains_key(what)
+            || choice.registry.recognise(path).is_some();
         if !is_store && (what == "-" || path.exists()) {
             return self.file(path).await;
         }

@@ -8,9 +8,10 @@ pub(crate) fn default_config() -> Option<PathBuf> {
     base("XDG_CONFIG_HOME", ".config").map(|base| base.join("pinstate").join("config.toml"))
 }
 
-/// Where the store is that is used when none is named.
-pub(crate) fn default_store() -> Option<PathBuf> {
-    base("XDG_DATA_HOME", ".local/share").map(|base| base.join("pinstate").join("sled"))
+/// Where the stores are that are used when none is named, each in a folder with its backend's
+/// name.
+pub(crate) fn default_stores() -> Option<PathBuf> {
+    base("XDG_DATA_HOME", ".local/share").map(|base| base.join("pinstate"))
 }
 
 /// Where jobs live unless a folder is named.

@@ -56,7 +56,7 @@ impl Choice {
 
     /// The store to open.
     pub(crate) fn store(&self) -> Outcome<String> {
-        self.named.clone().map_or_else(default_store, Ok)
+        self.named.clone().map_or_else(|| self.default_store(None), Ok)
     }
 
     /// The store that a backend's name alone stands for; a store's name or URI is itself.
@@ -64,10 +64,38 @@ impl Choice {
         if StoreUri::looks_like(name) || self.config.stores.contains_key(name) {
             return Ok(name.to_owned());
         }
-        match self.registry.backend(name)?.name() {
-            DEFAULT_BACKEND => default_store(),
+        let factory = self.registry.backend(name)?;
+        match factory.name() {
+            name if has_folder(factory) => self.default_store(Some(name)),
             other => Ok(format!("{other}:")),
         }
+    }
+
+    /// The store that is used when none is named, or when only its backend is.
+    fn default_store(&self, backend: Option<&str>) -> Outcome<String> {
+        let folder = paths::default_stores().ok_or_else(|| {
+            invalid(
+                "no store is named, and there is no home directory to keep one in: name one with \
+                 --store, such as sled:PATH",
+            )
+        })?;
+        let is_there = |backend: &&str| {
+            let found = self.registry.recognise(&folder.join(backend));
+            found.is_some_and(|found| found.name() == *backend)
+        };
+        // One that is there stays in use, whatever new ones are made with.
+        let embedded = self.registry.backends().filter(|factory| has_folder(factory));
+        let known = std::iter::once(DEFAULT_BACKEND).chain(embedded.map(|factory| factory.name()));
+        let backend =
+            backend.or_else(|| known.into_iter().find(is_there)).unwrap_or(DEFAULT_BACKEND);
+        let path = folder.join(backend);
+        let path = path.to_str().filter(|path| !path.contains('?')).ok_or_else(|| {
+            invalid(format!(
+                "no store is named, and {} cannot be written as a URI: name one with --store",
+                path.display()
+            ))
+        })?;
+        Ok(format!("{backend}:{path}"))
     }
 
     /// The configuration of the store on a CQL cluster that was named.
@@ -130,21 +158,9 @@ impl Choice {
     }
 }
 
-/// The store that is used when none is named.
-fn default_store() -> Outcome<String> {
-    let path = paths::default_store().ok_or_else(|| {
-        invalid(
-            "no store is named, and there is no home directory to keep one in: name one with \
-             --store, such as sled:PATH",
-        )
-    })?;
-    let path = path.to_str().filter(|path| !path.contains('?')).ok_or_else(|| {
-        invalid(format!(
-            "no store is named, and {} cannot be written as a URI: name one with --store",
-            path.display()
-        ))
-    })?;
-    Ok(format!("{DEFAULT_BACKEND}:{path}"))
+/// Whether a backend keeps its stores in folders, each for one process at a time.
+fn has_folder(factory: &Arc<dyn BackendFactory>) -> bool {
+    factory.keys().contains(&"path") && factory.capabilities().persistent
 }
 
 /// An opened store and what the command line says about it.

@@ -5,7 +5,7 @@
 
 mod common;
 
-use common::{CID, Place, run};
+use common::{CID, Place, example, run};
 use pinstate_core::config::{Config, OpenOptions, Registry};
 
 #[test]
@@ -286,4 +286,44 @@ fn an_argument_that_is_no_unicode_fails_as_any_other_does() {
     let odd = std::ffi::OsStr::from_bytes(b"gone-\xff.ndjson");
     run(place.command(&["import"]).arg(odd)).fails_with(1, "gone-");
     run(place.command(&["imprt"]).arg(odd)).fails_with(2, "imprt");
+}
+
+/// A folder says whose store it holds: its path alone names it, and another backend's name does
+/// not.
+#[test]
+fn a_store_on_disk_is_known_by_what_it_is() {
+    let place = Place::new();
+    let example = example();
+    let example = example.to_str().unwrap();
+    let pinstate = |args: &[&str]| run(place.bare().args(args));
+    let count =
+        |store: &str| pinstate(&["--store", store, "count"]).good().json()[0]["pins"].clone();
+    let folder = |backend: &str| place.path(backend).display().to_string();
+    for (backend, other) in [("sled", "fjall"), ("fjall", "sled")] {
+        let path = folder(backend);
+        let store = format!("{backend}:{path}");
+        pinstate(&["--store", &store, "import", example]).good();
+        assert_eq!([count(&store), count(&path)], [22, 22]);
+        let wrong = format!("{other}:{path}");
+        let said = format!("holds a store of {backend} and none of {other}: name it {store}");
+        pinstate(&["--store", &wrong, "count"]).fails_with(2, &said);
+        pinstate(&["--store", &wrong, "import", example]).fails_with(2, &said);
+    }
+    pinstate(&["verify", &folder("sled"), &folder("fjall")]).good();
+    let none = folder("neither");
+    pinstate(&["--store", &none, "count"]).fails_with(2, "no store");
+}
+
+/// What is there already stays in use, whatever a new store would be.
+#[test]
+fn without_a_name_the_store_that_is_there_is_used() {
+    for backend in ["sled", "fjall"] {
+        let place = Place::new();
+        let pinstate = |args: &[&str]| run(place.bare().args(args));
+        pinstate(&["state", "import", "--backend", backend, example().to_str().unwrap()]).good();
+        assert!(place.path(".local/share/pinstate").join(backend).is_dir());
+        let counted = pinstate(&["count"]).good();
+        assert_eq!(counted.json()[0]["pins"], 22);
+        assert!(counted.stderr.contains(&format!("{backend}:")), "{counted:?}");
+    }
 }

@@ -74,6 +74,8 @@ bugs! {
     TornEntryRefused => ["D8"];
     /// The checksums of values are not looked at.
     ValuesUnchecked => ["D9"];
+    /// Whoever asks only whether there is a record hears that a damaged one is not.
+    HasPassesOverDamage => ["D9"];
     /// A damaged line of the log is passed over.
     DamagedEntrySkipped => ["D9"];
     /// A write that finds no room is acknowledged.

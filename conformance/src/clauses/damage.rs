@@ -123,10 +123,25 @@ async fn judge_open(store: &Arc<dyn Store>, name: &NamespaceName, complete: bool
     let mut hidden = Vec::new();
     for n in 0..ROWS {
         let key = Key::copy_from(key(n).as_bytes());
-        match ns.get(&key, ReadOptions::new()).await {
-            Ok(Some(record)) => right(n, &record.value, complete)?,
-            Ok(None) if !is_deleted(n) => hidden.push(n),
-            Ok(None) => {}
+        let there = match ns.get(&key, ReadOptions::new()).await {
+            Ok(Some(record)) => {
+                right(n, &record.value, complete)?;
+                true
+            }
+            Ok(None) => {
+                hidden.extend((!is_deleted(n)).then_some(n));
+                false
+            }
+            Err(error) => {
+                refusal(&error)?;
+                // What cannot be read is there all the same.
+                true
+            }
+        };
+        match ns.has(&key, ReadOptions::new()).await {
+            Ok(has) => holds(has == there, || {
+                format!("record {n}: get says that it is there: {there}, and has: {has}")
+            })?,
             Err(error) => refusal(&error)?,
         }
     }

@@ -5,16 +5,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pinstate_core::{
-    BatchItem, BatchOptions, BatchOutcome, Capabilities, ControlRecord, ControlWritten, Count,
-    CountOptions, Cursor, Delete, Durability, Error, ErrorKind, Expect, Health, Key, Namespace,
-    NamespaceInfo, NamespaceName, Operation, Outcome, Precondition, Put, Range, ReadOptions,
-    Record, Result, Scan, ScanOptions, Scope, Store, StoreIdentity, Version, WriteOptions, Written,
+    BatchItem, BatchOptions, BatchOutcome, Capabilities, CheckedScan, ControlRecord,
+    ControlWritten, Count, CountOptions, Cursor, Delete, Durability, Error, ErrorKind, Expect,
+    Health, Key, Namespace, NamespaceInfo, NamespaceName, Operation, Outcome, Precondition, Put,
+    Range, ReadOptions, Record, Result, Scan, ScanOptions, Scope, Store, StoreIdentity, Version,
+    WriteOptions, Written,
 };
 use pinstate_memory::{MemoryConfig, MemoryStore};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::Bug;
-use crate::log::{Condition, Item, Log, Op, Value, failed};
+use crate::log::{Condition, DAMAGED, Item, Log, Op, Value, corrupt, failed};
 use crate::marker::FORMAT;
 
 /// The log, or why there is none any more.
@@ -245,6 +246,16 @@ impl Store for FileStore {
     }
 }
 
+/// The record, unless its value was damaged in the files.
+fn undamaged(record: Option<Record>) -> Result<Option<Record>> {
+    match record {
+        Some(record) if record.value == DAMAGED => {
+            Err(corrupt("a value is damaged").with_key(record.key))
+        }
+        record => Ok(record),
+    }
+}
+
 #[derive(Debug)]
 struct FileNamespace {
     inner: Arc<dyn Namespace>,
@@ -284,7 +295,7 @@ impl Namespace for FileNamespace {
 
     async fn get(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
         self.check(Operation::Get).await?;
-        self.inner.get(key, options).await
+        self.inner.get(key, options).await.and_then(undamaged)
     }
 
     async fn get_many(
@@ -293,12 +304,14 @@ impl Namespace for FileNamespace {
         options: ReadOptions,
     ) -> Result<Vec<Result<Option<Record>>>> {
         self.check(Operation::GetMany).await?;
-        self.inner.get_many(keys, options).await
+        let found = self.inner.get_many(keys, options).await?;
+        Ok(found.into_iter().map(|record| record.and_then(undamaged)).collect())
     }
 
     async fn has(&self, key: &Key, options: ReadOptions) -> Result<bool> {
         self.check(Operation::Has).await?;
-        self.inner.has(key, options).await
+        let found = self.inner.get(key, options).await?;
+        Ok(found.is_some_and(|record| undamaged(Some(record)).is_ok()))
     }
 
     async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
@@ -326,6 +339,10 @@ impl Namespace for FileNamespace {
 
     async fn scan(&self, options: ScanOptions) -> Result<Box<dyn Scan>> {
         self.check(Operation::Scan).await?;
+        let mut all = CheckedScan::new(self.inner.scan(ScanOptions::new()).await?);
+        while let Some(page) = all.next_page().await? {
+            page.items.into_iter().flatten().try_for_each(|row| undamaged(Some(row)).map(drop))?;
+        }
         self.inner.scan(options).await
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -85,6 +86,12 @@ pub trait BackendFactory: Send + Sync + fmt::Debug {
         Ok(None)
     }
 
+    /// Whether a folder holds a store of this backend, in whatever version of its format. It is
+    /// looked at and no more: not opened, and not locked.
+    fn is_at(&self, _folder: &Path) -> bool {
+        false
+    }
+
     /// Opens a store.
     ///
     /// # Errors
@@ -158,10 +165,18 @@ impl Registry {
         )))
     }
 
-    /// Opens a store that is named by URI, or by name in a configuration.
+    /// The backend whose store a folder holds.
+    #[must_use]
+    pub fn recognise(&self, folder: &Path) -> Option<&Arc<dyn BackendFactory>> {
+        self.factories.values().find(|factory| factory.is_at(folder))
+    }
+
+    /// Opens a store that is named by URI, by name in a configuration, or by the path of a
+    /// folder that holds one.
     ///
     /// # Errors
-    /// `Config` for a name, a URI or settings that are wrong; else the backend's own.
+    /// `Config` for a name, a URI or settings that are wrong, and for a folder with a store of
+    /// another backend; else the backend's own.
     pub async fn open(
         &self,
         config: &Config,
@@ -170,6 +185,14 @@ impl Registry {
     ) -> Result<Arc<dyn Store>> {
         let (factory, settings) = self.resolve(config, store)?;
         factory.check(&settings)?;
+        if let Some(path) = settings.text("path")
+            && let Some(other) = self.recognise(Path::new(path))
+            && other.name() != factory.name()
+        {
+            let (other, backend) = (other.name(), factory.name());
+            let text = format!("holds a store of {other} and none of {backend}: name it {other}:");
+            return Err(settings.refuse("path", format_args!("{path} {text}{path}")));
+        }
         factory.open(&settings, options).await
     }
 
@@ -196,6 +219,13 @@ impl Registry {
             let factory = self.backend(uri.scheme())?;
             let settings = Settings::from_uri(&uri, factory.uri_settings(&uri)?);
             return Ok((factory, settings));
+        }
+        // A name in the configuration comes before a folder of the same name.
+        if !config.stores.contains_key(store)
+            && let Some(factory) = self.recognise(Path::new(store))
+            && let Ok(uri) = format!("{}:{store}", factory.name()).parse()
+        {
+            return Ok((factory, Settings::from_uri(&uri, factory.uri_settings(&uri)?)));
         }
         let configured = config.store(store)?;
         let factory = self
