@@ -209,7 +209,9 @@ impl<'e> Group<'e> {
             Rule::Given(Precondition::None) => row.value.is_some(),
             Rule::Given(condition) => {
                 let stored = self.stored(tables, operation, &at, row.version)?;
-                if let Some(answer) = refusal(&row, condition, stored.as_ref()) {
+                if let Some(answer) =
+                    condition.refusal(row.contender(), stored.as_ref().map(Row::contender))
+                {
                     return Ok(answer);
                 }
                 true
@@ -316,27 +318,4 @@ fn commit(
     }
     // The batch may be in the journal, and there after the next opening.
     batch.commit().map_err(|error| engine.failed(error, Operation::Apply))
-}
-
-/// The answer to a write whose condition does not hold.
-fn refusal(row: &Row, condition: Precondition, stored: Option<&Row>) -> Option<Written> {
-    let current = || stored.filter(|row| row.value.is_some()).map(|row| row.version);
-    match condition {
-        Precondition::IfNewer => {
-            let stored = stored?;
-            let (new, old) = (row.contender(), stored.contender());
-            // A write that is there already has taken effect: a repeated attempt hears so.
-            let repeated = new.version == old.version && new.value == old.value;
-            (!repeated && !new.beats(&old))
-                .then_some(Written::Superseded { current: stored.version })
-        }
-        Precondition::IfAbsent => {
-            current().map(|version| Written::Refused { current: Some(version) })
-        }
-        Precondition::IfVersion(expected) => {
-            (current() != Some(expected)).then(|| Written::Refused { current: current() })
-        }
-        // The contract may grow conditions; they were turned away before.
-        _ => None,
-    }
 }

@@ -48,10 +48,7 @@ pub(crate) fn capabilities(config: &FjallConfig) -> Capabilities {
     let mut claims = Capabilities::minimal();
     claims.persistent = true;
     claims.exclusive_open = true;
-    claims.ack_durability = match config.durability {
-        Safety::Power => Durability::Power,
-        Safety::Process => Durability::Process,
-    };
+    claims.ack_durability = config.durability.into();
     claims.sync_durability = Durability::Power;
     claims.ordered_scan = true;
     claims.snapshot_scan = true;

@@ -163,7 +163,10 @@ impl Prepared {
         let Self { key, row } = self;
         let conditional = condition != Precondition::None;
         // A write without a condition needs no look at what is there.
-        if conditional && let Some(answer) = refusal(&row, condition, rows.get(&key)) {
+        if conditional
+            && let Some(answer) =
+                condition.refusal(row.contender(), rows.get(&key).map(Row::contender))
+        {
             return answer;
         }
         if row.is_live() || conditional {
@@ -180,29 +183,6 @@ impl Prepared {
             _ => rows.remove(&key),
         }
         Written::Applied
-    }
-}
-
-/// The answer to a write whose condition does not hold.
-fn refusal(row: &Row, condition: Precondition, stored: Option<&Row>) -> Option<Written> {
-    let current = || stored.filter(|stored| stored.is_live()).map(|stored| stored.version);
-    match condition {
-        Precondition::IfNewer => {
-            let stored = stored?;
-            let (new, old) = (row.contender(), stored.contender());
-            // A write that is there already has taken effect: a repeated attempt hears so.
-            let repeated = new.version == old.version && new.value == old.value;
-            (!repeated && !new.beats(&old))
-                .then_some(Written::Superseded { current: stored.version })
-        }
-        Precondition::IfAbsent => {
-            current().map(|version| Written::Refused { current: Some(version) })
-        }
-        Precondition::IfVersion(expected) => {
-            (current() != Some(expected)).then(|| Written::Refused { current: current() })
-        }
-        // The contract may grow conditions; `check_condition` turned them away.
-        _ => None,
     }
 }
 

@@ -79,8 +79,8 @@
 //! Keys of 1 to 65,533 bytes, values of 1 MiB unless configured, versions up to an hour
 //! ahead of this machine's clock. Requests under way are limited (`max_in_flight` for each
 //! connection, and 8 MiB of values in all), with a bounded queue and a bounded wait. Atomic
-//! batches, `if absent` and `if version` are `Unsupported`: lightweight transactions and writes with versions must
-//! not meet on one row.
+//! batches, `if absent` and `if version` are `Unsupported`: lightweight transactions and writes
+//! with versions must not meet on one row.
 //!
 //! # The rooms
 //!

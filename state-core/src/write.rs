@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::record::{Key, Version};
+use crate::record::{Contender, Key, Version};
 
 /// What must hold for a write to apply.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -20,6 +20,29 @@ pub enum Precondition {
     IfAbsent,
     /// The live record has exactly this version.
     IfVersion(Version),
+}
+
+impl Precondition {
+    /// The answer to a write whose condition does not hold over what is stored, delete markers
+    /// included; `None` where it holds. For stores that look at what is there themselves.
+    #[must_use]
+    pub fn refusal(self, new: Contender<'_>, stored: Option<Contender<'_>>) -> Option<Written> {
+        let live = stored.filter(|stored| stored.value.is_some()).map(|stored| stored.version);
+        match self {
+            Self::None => None,
+            Self::IfNewer => {
+                let stored = stored?;
+                // A write that is there already has taken effect: a repeated attempt hears so.
+                let repeated = new.version == stored.version && new.value == stored.value;
+                (!repeated && !new.beats(&stored))
+                    .then_some(Written::Superseded { current: stored.version })
+            }
+            Self::IfAbsent => live.map(|version| Written::Refused { current: Some(version) }),
+            Self::IfVersion(expected) => {
+                (live != Some(expected)).then_some(Written::Refused { current: live })
+            }
+        }
+    }
 }
 
 /// A put: the whole record is replaced, nothing of the old one is kept.
