@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use figment::value::Dict;
-use pinstate_core::config::{BackendFactory, ByteSize, OpenOptions, Settings, StoreUri, invalid};
+use pinstate_core::config::{
+    BackendFactory, ByteSize, Description, OpenOptions, Settings, StoreUri, invalid,
+};
 use pinstate_core::layer::Layers;
 use pinstate_core::{Capabilities, Error, ErrorKind, Operation, Result, Store};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::durability::Safety;
 use crate::store::capabilities;
@@ -19,7 +22,7 @@ use crate::{BACKEND, FjallStore, directory};
 pub(crate) const MAX_KEY_BYTES: u64 = 65_533;
 
 /// How rows and long values are compressed on the disk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Compression {
     /// Not at all.
@@ -30,26 +33,29 @@ pub enum Compression {
 }
 
 /// Settings of a store. All but the path have defaults.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["path"]))]
 #[non_exhaustive]
 pub struct FjallConfig {
-    /// The store's folder.
+    /// The store's folder. One process at a time has it open.
+    #[schemars(example = &"/var/lib/pinstate/fjall")]
     pub path: PathBuf,
-    /// Whether a missing store is created; whoever opens it by name may ask for it as well.
+    /// Make the store where there is none. Commands that add pins do so without it.
     pub create: bool,
-    /// Memory for blocks that were read; 64 MiB unless set.
+    /// Memory for blocks that were read.
     pub cache: ByteSize,
     /// What a namespace keeps in memory of what was written, before the engine writes it out as a
-    /// sorted file; 32 MiB unless set, at least 64 KiB. Holds for namespaces made from then on.
+    /// sorted file; at least 64 KiB. Holds for namespaces made from then on.
     pub write_buffer: ByteSize,
-    /// What an acknowledged write is safe from; the loss of power unless set.
+    /// What an acknowledged write is safe from.
     pub durability: Safety,
-    /// How new namespaces are compressed; LZ4 unless set.
+    /// How new namespaces are compressed.
     pub compression: Compression,
-    /// Longest value; 16 MiB unless set, at most 1 GiB.
+    /// Longest value that is taken; at most 1 GiB.
     pub max_value_bytes: ByteSize,
-    /// Most writes in one atomic batch; 65,536 unless set.
+    /// Most writes in one atomic batch.
+    #[schemars(range(min = 1))]
     pub max_atomic_batch: u64,
 }
 
@@ -102,25 +108,13 @@ impl FjallConfig {
     }
 }
 
-/// The keys of [`FjallConfig`].
-const KEYS: &[&str] = &[
-    "path",
-    "create",
-    "cache",
-    "write_buffer",
-    "durability",
-    "compression",
-    "max_value_bytes",
-    "max_atomic_batch",
-];
-
 /// What opens stores on fjall for a [`Registry`](pinstate_core::config::Registry):
 /// `fjall:PATH` as a URI, `backend = "fjall"` in a configuration file.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FjallFactory;
 
 fn config(settings: &Settings) -> Result<FjallConfig> {
-    let config = settings.extract::<FjallConfig>(KEYS)?;
+    let config = settings.extract::<FjallConfig>()?;
     config.check().map_err(|error| settings.refuse_all(&error))?;
     Ok(config)
 }
@@ -139,8 +133,8 @@ impl BackendFactory for FjallFactory {
         "embedded, in one folder, for one process at a time; for large pinsets and many writes"
     }
 
-    fn keys(&self) -> &'static [&'static str] {
-        KEYS
+    fn description(&self) -> Description {
+        Description::of::<FjallConfig>()
     }
 
     fn capabilities(&self) -> Capabilities {

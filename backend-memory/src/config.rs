@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use figment::value::Dict;
-use pinstate_core::config::{BackendFactory, ByteSize, OpenOptions, Settings, StoreUri, invalid};
+use pinstate_core::config::{
+    BackendFactory, ByteSize, Description, OpenOptions, Settings, StoreUri, invalid,
+};
 use pinstate_core::layer::Layers;
 use pinstate_core::{Capabilities, Error, ErrorKind, Operation, Result, Store};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::store::capabilities;
@@ -16,14 +19,15 @@ use crate::{BACKEND, MemoryStore};
 pub(crate) const MAX_KEY_BYTES: u64 = 65_533;
 
 /// Settings of a memory store. All have defaults.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct MemoryConfig {
-    /// Longest value; 16 MiB unless set.
+    /// Longest value that is taken.
     pub max_value_bytes: ByteSize,
-    /// Most writes in one atomic batch; 65,536 unless set. An atomic batch holds up every
+    /// Most writes in one atomic batch. An atomic batch holds up every
     /// other writer of its namespace while it applies, about a microsecond a write.
+    #[schemars(range(min = 1))]
     pub max_atomic_batch: u64,
 }
 
@@ -56,9 +60,6 @@ impl MemoryConfig {
     }
 }
 
-/// The keys of [`MemoryConfig`].
-const KEYS: &[&str] = &["max_value_bytes", "max_atomic_batch"];
-
 /// What opens memory stores for a [`Registry`](pinstate_core::config::Registry): `memory:`
 /// as a URI, `backend = "memory"` in a configuration file.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,8 +88,8 @@ impl BackendFactory for MemoryBackend {
         "in this process's memory, gone at its end"
     }
 
-    fn keys(&self) -> &'static [&'static str] {
-        KEYS
+    fn description(&self) -> Description {
+        Description::of::<MemoryConfig>()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -105,7 +106,7 @@ impl BackendFactory for MemoryBackend {
     }
 
     fn check(&self, settings: &Settings) -> Result<()> {
-        let config = settings.extract::<MemoryConfig>(KEYS)?;
+        let config = settings.extract::<MemoryConfig>()?;
         config.check().map_err(|error| settings.refuse_all(&error))
     }
 
@@ -116,7 +117,7 @@ impl BackendFactory for MemoryBackend {
 
     async fn open(&self, settings: &Settings, _options: OpenOptions) -> Result<Arc<dyn Store>> {
         // Every open makes a new store, so there is none that could be missing.
-        let config = settings.extract::<MemoryConfig>(KEYS)?;
+        let config = settings.extract::<MemoryConfig>()?;
         Ok(Arc::new(MemoryStore::open(&config)?))
     }
 }
@@ -141,7 +142,6 @@ mod tests {
         let registry = Registry::new().with(MemoryBackend::new());
         let config = Config::default();
         for name in ["memory", "mem", "inmem"] {
-            assert_eq!(registry.backend(name).unwrap().keys(), KEYS);
             let uri = format!("{name}:?max_atomic_batch=10");
             let store = registry.open(&config, &uri, OpenOptions::new()).await.unwrap();
             assert_eq!(store.capabilities().max_atomic_batch, 10);
@@ -152,7 +152,7 @@ mod tests {
 
     fn resolve(uri: &str) -> Result<MemoryConfig> {
         let uri: StoreUri = uri.parse()?;
-        Settings::from_uri(&uri, MemoryBackend.uri_settings(&uri)?).extract(KEYS)
+        Settings::from_uri(&uri, MemoryBackend.uri_settings(&uri)?).extract()
     }
 
     #[test]

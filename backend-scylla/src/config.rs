@@ -14,9 +14,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use figment::value::Dict;
-use pinstate_core::config::{BackendFactory, ByteSize, OpenOptions, Secret, Settings, StoreUri};
+use pinstate_core::config::{
+    BackendFactory, ByteSize, Description, OpenOptions, Secret, Settings, StoreUri,
+};
 use pinstate_core::layer::{Layers, RetryOptions};
 use pinstate_core::{Capabilities, ErrorKind, Result, Store};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
 pub use duration::GoDuration;
@@ -33,83 +36,55 @@ pub(crate) const MAX_KEY_BYTES: usize = 65_533;
 /// with this after it.
 const CONTROL_SUFFIX: &str = "_control";
 
-const KEYS: &[&str] = &[
-    "hosts",
-    "port",
-    "keyspace",
-    "control_keyspace",
-    "username",
-    "password",
-    "password_file",
-    "timeout",
-    "attempt_timeout",
-    "page_timeout",
-    "connect_timeout",
-    "ddl_timeout",
-    "num_conns",
-    "max_wait_time",
-    "max_in_flight",
-    "max_queue",
-    "consistency",
-    "serial_consistency",
-    "degraded_reads",
-    "token_aware_routing",
-    "dc_aware_routing",
-    "local_dc",
-    "dc_failover",
-    "shard_aware_port",
-    "address_translation",
-    "page_size",
-    "max_value_bytes",
-    "compression",
-    "demote_after",
-    "prepared_statement_cache_size",
-    "tls",
-    "retry_policy",
-    "metrics_enabled",
-    "tracing_enabled",
-    "log_level",
-    "create",
-    "replication",
-];
-
 /// How a store on a CQL cluster is opened. Every key but `hosts` has a default.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("required" = ["hosts"]))]
 #[non_exhaustive]
 pub struct ScyllaConfig {
     /// Contact points, with or without `:port`. One that answers is enough.
     #[serde(deserialize_with = "one_or_many")]
+    #[schemars(with = "Hosts", example = ["127.0.0.1:9042"])]
     pub hosts: Vec<String>,
     /// The CQL port of hosts that name none.
+    #[schemars(range(min = 1))]
     pub port: u16,
     /// The keyspace of the pins.
     pub keyspace: String,
     /// The keyspace of control records: `<keyspace>_control` unless set.
+    #[schemars(example = &"ipfs_pins_control")]
     pub control_keyspace: Option<String>,
     /// Name of the role to log in as.
+    #[schemars(example = &"pinstate")]
     pub username: Option<String>,
     /// Its password.
+    #[schemars(example = &"the password")]
     pub password: Option<Secret>,
     /// A file whose text is the password, without a line end. It is read again at every
     /// login, so that the password can be changed without a restart.
+    #[schemars(example = &"/run/secrets/pinstate")]
     pub password_file: Option<PathBuf>,
     /// Longest time for one operation on one record or one page, retries included.
     pub timeout: GoDuration,
     /// Longest wait for the answer of one node to a read or write of one record, before
     /// another one is tried: 3 s unless set, and never more than half of `timeout`.
+    #[schemars(example = &"3s")]
     pub attempt_timeout: Option<GoDuration>,
     /// The same for a page of a scan.
+    #[schemars(example = &"3s")]
     pub page_timeout: Option<GoDuration>,
     /// Longest time to connect to a node. The whole of opening may take three times that.
     pub connect_timeout: GoDuration,
     /// Longest time for one change of the schema, agreement of the nodes included.
     pub ddl_timeout: GoDuration,
     /// Connections to each Cassandra node; to ScyllaDB there is one for each shard.
+    #[schemars(example = 1)]
+    #[schemars(range(min = 1))]
     pub num_conns: Option<u16>,
     /// Longest wait for a place among the requests under way; then `Unavailable`.
     pub max_wait_time: GoDuration,
     /// Most requests under way for each connection.
+    #[schemars(range(min = 1))]
     pub max_in_flight: u32,
     /// Most requests that wait for a place; more are refused at once.
     pub max_queue: u32,
@@ -119,12 +94,15 @@ pub struct ScyllaConfig {
     pub serial_consistency: SerialLevel,
     /// Where `consistency` cannot be met, reads of single records are tried at this level,
     /// and what they find says so. What they do not find stays an error.
+    #[schemars(example = &"LOCAL_ONE")]
     pub degraded_reads: Option<Level>,
     /// Sends a request to a replica of its record.
     pub token_aware_routing: bool,
     /// Keeps to the nodes of `local_dc`: true where that is set.
+    #[schemars(example = true)]
     pub dc_aware_routing: Option<bool>,
     /// The datacenter that is near.
+    #[schemars(example = &"dc1")]
     pub local_dc: Option<String>,
     /// Lets requests go to other datacenters when the local one has no node left. A local
     /// consistency then means the other one, which may lack what was just written.
@@ -137,8 +115,10 @@ pub struct ScyllaConfig {
     /// one text: `10.0.0.1=203.0.113.7:9142,10.0.0.2=203.0.113.7:9143`. Nodes without a rule
     /// are reached as they are; `hosts` are never translated.
     #[serde(deserialize_with = "rules")]
+    #[schemars(with = "Rules")]
     pub address_translation: BTreeMap<String, String>,
     /// Most rows in a page.
+    #[schemars(range(min = 1))]
     pub page_size: u32,
     /// Longest value that is taken. Servers have limits of their own above it.
     pub max_value_bytes: ByteSize,
@@ -148,25 +128,30 @@ pub struct ScyllaConfig {
     /// at most half of `attempt_timeout`.
     pub demote_after: GoDuration,
     /// Taken for the sake of existing files: the statements are few and all prepared.
+    #[schemars(example = 1000)]
     pub prepared_statement_cache_size: Option<u64>,
     /// Encryption.
     pub tls: TlsConfig,
     /// How failures are tried again, by the layers around the store.
     pub retry_policy: RetryPolicy,
     /// Whether the program should measure, where nothing else says.
+    #[schemars(example = true)]
     pub metrics_enabled: Option<bool>,
     /// Whether the program should trace, where nothing else says.
+    #[schemars(example = true)]
     pub tracing_enabled: Option<bool>,
     /// How much the program should log, where nothing else says.
+    #[schemars(example = &"info")]
     pub log_level: Option<LogLevel>,
     /// Make keyspaces and tables where there are none; wants `replication`.
     pub create: bool,
     /// Replicas in each datacenter when a keyspace is made: `dc1=3,dc2=3`.
+    #[schemars(example = &"dc1=3")]
     pub replication: Option<String>,
 }
 
 /// How failures are tried again.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[non_exhaustive]
 pub struct RetryPolicy {
@@ -178,6 +163,7 @@ pub struct RetryPolicy {
     /// Upper bound of any pause.
     pub max_retry_delay: GoDuration,
     /// Only these classes are tried again, of what is safe to; all unless set.
+    #[schemars(example = ["timeout", "unavailable"])]
     pub retryable_errors: Option<Vec<Retryable>>,
 }
 
@@ -240,14 +226,22 @@ impl Default for ScyllaConfig {
     }
 }
 
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Hosts {
+    Many(Vec<String>),
+    One(String),
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(untagged)]
+enum Rules {
+    Table(BTreeMap<String, String>),
+    One(String),
+}
+
 /// A list, or one text with commas, as an environment variable carries it.
 fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Hosts {
-        Many(Vec<String>),
-        One(String),
-    }
     Ok(match Hosts::deserialize(from)? {
         Hosts::Many(hosts) => hosts,
         Hosts::One(text) => text.split(',').map(|host| host.trim().to_owned()).collect(),
@@ -256,12 +250,6 @@ fn one_or_many<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Err
 
 /// A table of rules, or one text with commas, as a URI or an environment variable carries it.
 fn rules<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Rules {
-        Table(BTreeMap<String, String>),
-        One(String),
-    }
     let text = match Rules::deserialize(from)? {
         Rules::Table(rules) => return Ok(rules),
         Rules::One(text) => text,
@@ -388,7 +376,7 @@ impl ScyllaFactory {
     /// # Errors
     /// `Config`, naming the key, where it stands and what it may be.
     pub fn config(settings: &Settings) -> Result<ScyllaConfig> {
-        settings.extract(KEYS).map_err(|error| error.with_backend(BACKEND))
+        settings.extract().map_err(|error| error.with_backend(BACKEND))
     }
 }
 
@@ -406,8 +394,8 @@ impl BackendFactory for ScyllaFactory {
         "a ScyllaDB or Cassandra cluster, for many processes at a time"
     }
 
-    fn keys(&self) -> &'static [&'static str] {
-        KEYS
+    fn description(&self) -> Description {
+        Description::of::<ScyllaConfig>()
     }
 
     fn capabilities(&self) -> Capabilities {

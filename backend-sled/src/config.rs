@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use pinstate_core::config::{BackendFactory, ByteSize, OpenOptions, Settings, StoreUri, invalid};
+use pinstate_core::config::{
+    BackendFactory, ByteSize, Description, OpenOptions, Settings, StoreUri, invalid,
+};
 use pinstate_core::layer::Layers;
 use pinstate_core::{Capabilities, Result, Store};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::directory;
@@ -22,16 +25,15 @@ pub const DEFAULT_CACHE: ByteSize = ByteSize(24 << 20);
 /// out.
 pub const MIN_CACHE: ByteSize = ByteSize(1 << 20);
 
-const KEYS: &[&str] = &["path", "create", "cache", "durability"];
-
 /// How a sled store is opened. As configuration every key but `path` may be left out.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct SledConfig {
-    /// The store's folder.
+    /// The store's folder. One process at a time has it open.
+    #[schemars(example = &"/var/lib/pinstate/sled")]
     pub path: PathBuf,
-    /// Make the store where there is none; otherwise a missing store is an error.
+    /// Make the store where there is none. Commands that add pins do so without it.
     #[serde(default)]
     pub create: bool,
     /// Size of the engine's page cache in bytes, counted as on disk. The process takes
@@ -112,8 +114,8 @@ impl BackendFactory for SledFactory {
         "embedded, in one folder, for one process at a time"
     }
 
-    fn keys(&self) -> &'static [&'static str] {
-        KEYS
+    fn description(&self) -> Description {
+        Description::of::<SledConfig>()
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -129,7 +131,7 @@ impl BackendFactory for SledFactory {
     }
 
     fn check(&self, settings: &Settings) -> Result<()> {
-        let config = settings.extract::<SledConfig>(KEYS)?;
+        let config = settings.extract::<SledConfig>()?;
         config.check().map_err(|error| settings.refuse_all(&error))
     }
 
@@ -144,7 +146,7 @@ impl BackendFactory for SledFactory {
     }
 
     async fn open(&self, settings: &Settings, options: OpenOptions) -> Result<Arc<dyn Store>> {
-        let mut config: SledConfig = settings.extract(KEYS)?;
+        let mut config: SledConfig = settings.extract()?;
         config.create |= options.create;
         Ok(Arc::new(SledStore::open(config).await?))
     }

@@ -39,16 +39,17 @@ use std::time::{Duration, SystemTime};
 
 use pinstate_core::{Error, ErrorKind, Operation};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{error, from_engine, from_io};
 use crate::format::KEY_BARRIER;
 
 /// What an acknowledged write is safe from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Safety {
-    /// The loss of power: the default.
+    /// The loss of power.
     #[default]
     Power,
     /// The death of the process, but not of the machine.

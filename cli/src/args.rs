@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pinstate_core::NamespaceName;
 use pinstate_core::format::Fault;
 use serde_json::json;
@@ -17,9 +18,10 @@ use crate::commands::conformance;
 #[cfg(feature = "scylla")]
 use crate::commands::schema;
 use crate::commands::{
-    bench, cleanup, completions, config, count, digest, export, import, migrate, mirror,
+    bench, cleanup, completions, config, count, digest, export, import, man, migrate, mirror,
     namespaces, pin, state, verify,
 };
+use crate::examples;
 use crate::exit::Exit;
 use crate::output::Form;
 use crate::redact;
@@ -87,6 +89,36 @@ pub(crate) struct Global {
     /// Form of the output. auto: text where stdout is a terminal, JSON elsewhere
     #[arg(long, value_enum, env = "PINSTATE_OUTPUT", default_value_t, global = true)]
     pub(crate) output: Form,
+    /// Where these came from.
+    #[arg(skip)]
+    pub(crate) origins: Origins,
+}
+
+/// Where the global options came from, for people.
+#[derive(Debug, Default)]
+pub(crate) struct Origins {
+    pub(crate) config: &'static str,
+    pub(crate) store: &'static str,
+    pub(crate) namespace: &'static str,
+    pub(crate) output: &'static str,
+}
+
+impl Origins {
+    fn of(matches: &ArgMatches) -> Self {
+        let of = |id: &str, option: &'static str, variable: &'static str| match matches
+            .value_source(id)
+        {
+            Some(ValueSource::CommandLine) => option,
+            Some(ValueSource::EnvVariable) => variable,
+            _ => "default",
+        };
+        Self {
+            config: of("config", "--config", "PINSTATE_CONFIG"),
+            store: of("store", "--store", "PINSTATE_STORE"),
+            namespace: of("namespace", "--namespace", "PINSTATE_NAMESPACE"),
+            output: of("output", "--output", "PINSTATE_OUTPUT"),
+        }
+    }
 }
 
 /// What to do.
@@ -131,11 +163,12 @@ pub(crate) enum Command {
     Conformance(conformance::ConformanceArgs),
     /// Show the backends of this program and what they can do
     Backends,
-    /// Show or check the configuration
+    /// Make, check and show the configuration
     #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Print a completion script for a shell
     Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 pub(crate) fn namespace(text: &str) -> Result<NamespaceName, String> {
@@ -147,9 +180,21 @@ pub(crate) fn parsed<T: FromStr<Err = Fault>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|fault: Fault| fault.reason.into_owned())
 }
 
+/// The command line as it is told: to the parser, in help, in completions and manuals.
+pub(crate) fn command() -> clap::Command {
+    examples::with_examples(CommandLine::command())
+}
+
 /// Reads the command line; tells what is wrong with it, or the help that was asked for.
 pub(crate) fn parse() -> Result<CommandLine, Exit> {
-    CommandLine::try_parse().map_err(|error| match error.kind() {
+    let mut command = command();
+    let parsed = command.try_get_matches_from_mut(std::env::args_os()).and_then(|matches| {
+        let mut line =
+            CommandLine::from_arg_matches(&matches).map_err(|error| error.format(&mut command))?;
+        line.global.origins = Origins::of(&matches);
+        Ok(line)
+    });
+    parsed.map_err(|error| match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             // A pager that was closed is no error.
             let _ = error.print();
@@ -204,13 +249,11 @@ fn wants_json(args: impl Iterator<Item = OsString>, variable: Option<OsString>) 
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_definition_holds_together() {
-        CommandLine::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod commands;
 mod digester;
 mod duration;
 mod ends;
+mod examples;
 mod exit;
 mod formats;
 mod input;

@@ -38,6 +38,11 @@ impl NewFile {
         Ok(Self { to, temporary, path, committed: false })
     }
 
+    /// Sets who may read and write it.
+    pub(crate) fn set_permissions(&self, permissions: fs::Permissions) -> io::Result<()> {
+        self.to.get_ref().set_permissions(permissions)
+    }
+
     /// Makes it durable and puts it in its place.
     pub(crate) fn commit(mut self) -> io::Result<()> {
         self.to.flush()?;

@@ -45,10 +45,7 @@ pub(crate) struct Choice {
 impl Choice {
     /// Reads the configuration and finds the store that was named.
     pub(crate) fn new(global: &Global) -> Outcome<Self> {
-        let file = match &global.config {
-            Some(file) => Some(file.clone()),
-            None => paths::default_config().filter(|file| file.exists()),
-        };
+        let file = config_file(global);
         let config = Config::load(file.as_deref(), VARIABLES)?;
         let named = global.store.clone().or_else(|| config.default_store.clone());
         Ok(Self { registry: registry(), config, file, named })
@@ -158,9 +155,15 @@ impl Choice {
     }
 }
 
+/// The configuration file that is read: the one that was named, or the user's if it is there.
+pub(crate) fn config_file(global: &Global) -> Option<PathBuf> {
+    let named = global.config.clone();
+    named.or_else(|| paths::default_config().filter(|file| file.exists()))
+}
+
 /// Whether a backend keeps its stores in folders, each for one process at a time.
-fn has_folder(factory: &Arc<dyn BackendFactory>) -> bool {
-    factory.keys().contains(&"path") && factory.capabilities().persistent
+pub(crate) fn has_folder(factory: &Arc<dyn BackendFactory>) -> bool {
+    factory.description().names().contains(&"path") && factory.capabilities().persistent
 }
 
 /// An opened store and what the command line says about it.

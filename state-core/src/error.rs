@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use self::operation::Operation;
+use crate::config::Problem;
 use crate::record::Key;
 
 /// The result of an operation of the contract.
@@ -165,6 +166,7 @@ struct Facts {
     message: Cow<'static, str>,
     context: Vec<(&'static str, String)>,
     source: Option<Source>,
+    problem: Option<Box<Problem>>,
 }
 
 impl Error {
@@ -184,6 +186,7 @@ impl Error {
             message: message.into(),
             context: Vec::new(),
             source: None,
+            problem: None,
         }))
     }
 
@@ -246,6 +249,19 @@ impl Error {
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.source = Some(Arc::new(source));
         self
+    }
+
+    /// Says which key of the configuration is meant, and where it stands.
+    #[must_use]
+    pub(crate) fn with_problem(mut self, problem: Problem) -> Self {
+        self.0.problem = Some(Box::new(problem));
+        self
+    }
+
+    /// Which key of the configuration is wrong and where it stands, where that is what failed.
+    #[must_use]
+    pub fn problem(&self) -> Option<&Problem> {
+        self.0.problem.as_deref()
     }
 
     /// What kind of failure.

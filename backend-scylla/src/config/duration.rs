@@ -1,12 +1,14 @@
 //! Durations as Go writes them, which is how existing configurations do.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use pinstate_core::Error;
-use pinstate_core::config::invalid;
-use serde::{Deserialize, Deserializer, de};
+use pinstate_core::config::{DURATION, invalid};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// A duration: `"10s"`, `"1h2m3.5s"`, `"100ms"`; Go's `time.ParseDuration`, without the sign.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -80,6 +82,28 @@ impl FromStr for GoDuration {
 impl fmt::Display for GoDuration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}", self.0)
+    }
+}
+
+impl Serialize for GoDuration {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl JsonSchema for GoDuration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let units: Vec<&str> = UNITS.iter().map(|(unit, _)| *unit).collect();
+        let number = "([0-9]+(\\.[0-9]*)?|\\.[0-9]+)";
+        json_schema!({
+            "type": "string",
+            "pattern": format!("^\\s*(0|({number}({}))+)\\s*$", units.join("|")),
+            "format": DURATION,
+        })
     }
 }
 

@@ -5,16 +5,19 @@ use std::str::FromStr;
 
 use pinstate_core::config::nearest;
 use pinstate_core::{Error, ErrorKind, config};
+use schemars::{JsonSchema, Schema};
 use scylla::statement::{Consistency, SerialConsistency};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Value, json};
 
 /// A value that is one of a few words, in any case.
 macro_rules! words {
     ($(#[$doc:meta])* $type:ident, $what:literal, { $($(#[$vdoc:meta])* $name:ident = $text:literal,)* }) => {
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, JsonSchema)]
+        #[schemars(transform = in_any_case)]
         #[non_exhaustive]
-        pub enum $type { $($(#[$vdoc])* $name,)* }
+        pub enum $type { $($(#[$vdoc])* #[schemars(rename = $text)] $name,)* }
 
         impl $type {
             const WORDS: &[(&str, Self)] = &[$(($text, Self::$name),)*];
@@ -41,6 +44,12 @@ macro_rules! words {
             }
         }
 
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                to.serialize_str(self.as_str())
+            }
+        }
+
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(from)?;
@@ -48,6 +57,24 @@ macro_rules! words {
             }
         }
     };
+}
+
+/// Adds to a schema of words that each may be written in any case. The words stay, for editors to
+/// offer.
+fn in_any_case(schema: &mut Schema) {
+    let Some(words) = schema.remove("oneOf") else { return };
+    let one = |word: &Value| {
+        let letters = word.get("const")?.as_str()?.chars();
+        let any_case = |c: char| match c.is_ascii_alphabetic() {
+            true => format!("[{}{}]", c.to_ascii_lowercase(), c.to_ascii_uppercase()),
+            false => c.to_string(),
+        };
+        Some(letters.map(any_case).collect::<String>())
+    };
+    let all: Vec<String> = words.as_array().into_iter().flatten().filter_map(one).collect();
+    let pattern = format!("^\\s*({})\\s*$", all.join("|"));
+    let any = json!({ "type": "string", "pattern": pattern });
+    schema.insert("anyOf".to_owned(), json!([{ "oneOf": words }, any]));
 }
 
 fn unknown<T>(what: &str, text: &str, words: &[(&'static str, T)]) -> Error {

@@ -12,24 +12,32 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use schemars::{JsonSchema, Schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{self, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::json;
 
 use crate::error::BACKEND;
 
 /// Encryption of the connections. In a configuration it is a table of these keys, of which
 /// `enabled` has to be there, or `true` or `false` alone.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, JsonSchema)]
+#[schemars(default, deny_unknown_fields, transform = or_a_truth_value)]
+#[schemars(extend("required" = ["enabled"]))]
 #[non_exhaustive]
 pub struct TlsConfig {
     /// Encrypts.
+    #[schemars(example = true)]
     pub enabled: bool,
     /// The client's certificate and what leads to its authority, as PEM.
+    #[schemars(example = &"/etc/pinstate/cert.pem")]
     pub cert_file: Option<PathBuf>,
     /// The client's key, as PEM.
+    #[schemars(example = &"/etc/pinstate/key.pem")]
     pub key_file: Option<PathBuf>,
     /// The authorities that servers' certificates are checked against, as PEM.
+    #[schemars(example = &"/etc/pinstate/ca.pem")]
     pub ca_file: Option<PathBuf>,
     /// Takes any certificate. Whoever is in between can then read and change everything,
     /// so every start warns of it.
@@ -37,6 +45,16 @@ pub struct TlsConfig {
     /// Names, one of which a server's certificate must have. Without them it must have the
     /// address that the driver connects to.
     pub server_names: Vec<String>,
+}
+
+/// The other form that it has in a configuration.
+fn or_a_truth_value(schema: &mut Schema) {
+    let description = schema.remove("description");
+    let table = schema.clone();
+    *schema = schemars::json_schema!({ "anyOf": [table, json!({ "type": "boolean" })] });
+    if let Some(description) = description {
+        schema.insert("description".to_owned(), description);
+    }
 }
 
 /// As it stands in a configuration.

@@ -15,7 +15,8 @@ pub(crate) fn run(out: Output) -> Outcome {
     for backend in registry.backends() {
         let capabilities = backend.capabilities();
         let mut text = format!("{}  {}", backend.name(), backend.about());
-        let (aliases, keys) = (backend.aliases(), backend.keys());
+        let (aliases, description) = (backend.aliases(), backend.description());
+        let keys: Vec<String> = description.keys().into_iter().map(|key| key.name).collect();
         if !aliases.is_empty() {
             let _ = write!(text, "\n  {:<18} {}", "also called", aliases.join(", "));
         }

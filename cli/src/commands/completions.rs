@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::args::CommandLine;
+use crate::args;
 use crate::exit::{Exit, Failure, Outcome};
 
 /// Which shell.
@@ -18,7 +18,7 @@ pub(crate) struct CompletionsArgs {
 /// Prints the script, in every form of output: it is for the shell.
 pub(crate) fn run(args: &CompletionsArgs) -> Outcome {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut CommandLine::command(), "pinstate", &mut script);
+    clap_complete::generate(args.shell, &mut args::command(), "pinstate", &mut script);
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(&script).and_then(|()| stdout.flush()).map_err(Failure::stdout)?;
     Ok(Exit::Done)

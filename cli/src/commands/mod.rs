@@ -14,6 +14,7 @@ pub(crate) mod doctor;
 pub(crate) mod export;
 pub(crate) mod health;
 pub(crate) mod import;
+pub(crate) mod man;
 pub(crate) mod migrate;
 pub(crate) mod mirror;
 pub(crate) mod namespaces;
@@ -73,5 +74,6 @@ async fn dispatch(global: &Global, command: Command, out: Output) -> Outcome {
         Command::Backends => backends::run(out),
         Command::Config(command) => config::run(global, command, out),
         Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args, out),
     }
 }

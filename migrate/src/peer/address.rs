@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use pinstate_core::config::{Authority, Secret, Settings, StoreUri, check_login, invalid};
 use pinstate_core::{Error, Result};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 /// The port of the REST API unless another is named.
 const PORT: u16 = 9094;
-
-/// Keys that may stand behind the question mark.
-const KEYS: [&str; 5] = ["username", "password", "password_file", "ca_file", "timeout"];
 
 /// Whether this text is meant as one.
 pub(super) fn is_one(text: &str) -> bool {
@@ -34,8 +32,8 @@ pub(super) struct Address {
     pub(super) settings: Asked,
 }
 
-/// What may be set.
-#[derive(Deserialize)]
+/// What may be set, behind the question mark.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Asked {
     pub(super) username: Option<String>,
@@ -43,6 +41,7 @@ pub(super) struct Asked {
     pub(super) password_file: Option<PathBuf>,
     pub(super) ca_file: Option<PathBuf>,
     #[serde(deserialize_with = "seconds")]
+    #[schemars(with = "u32")]
     pub(super) timeout: Duration,
 }
 
@@ -90,7 +89,7 @@ impl FromStr for Address {
         if host.is_empty() {
             return Err(wrong("it names no host"));
         }
-        let settings = Settings::from_uri(&uri, login).extract::<Asked>(&KEYS)?;
+        let settings = Settings::from_uri(&uri, login).extract::<Asked>()?;
         let encrypted = uri.scheme() == "https";
         settings.check(encrypted)?;
         let path = path.trim_end_matches('/');

@@ -14,7 +14,10 @@
 //! `PINSTATE_STORES__MAIN__PATH` overrides the path. Unknown keys are refused with the
 //! place they stand in and the nearest known key.
 
+mod describe;
 mod file;
+mod place;
+mod problem;
 mod registry;
 mod secret;
 mod settings;
@@ -22,7 +25,10 @@ mod units;
 mod unknown;
 mod uri;
 
+pub use describe::{DURATION, Description, KeyDoc, SIZE};
 pub use file::{Config, StoreConfig};
+pub use place::Place;
+pub use problem::Problem;
 pub use registry::{BackendFactory, OpenOptions, Registry};
 pub use secret::{HIDDEN, Secret, check_login, is_secret};
 pub use settings::Settings;

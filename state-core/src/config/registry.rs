@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use figment::value::Dict;
 
 use super::unknown::nearest;
-use super::{Config, Settings, StoreUri, invalid};
+use super::{Config, Description, Problem, Settings, StoreUri, invalid};
 use crate::capability::Capabilities;
 use crate::error::Result;
 use crate::layer::Layers;
@@ -50,8 +50,9 @@ pub trait BackendFactory: Send + Sync + fmt::Debug {
     /// What it is, in half a line.
     fn about(&self) -> &'static str;
 
-    /// The keys of its configuration.
-    fn keys(&self) -> &'static [&'static str];
+    /// The keys of its configuration, as [`Description::of`] the type that [`open`](Self::open)
+    /// reads them into: for help, files to begin with, and the schema that editors read.
+    fn description(&self) -> Description;
 
     /// What a store opened with the default settings can do.
     fn capabilities(&self) -> Capabilities;
@@ -203,6 +204,16 @@ impl Registry {
     pub fn check(&self, config: &Config, store: &str) -> Result<()> {
         let (factory, settings) = self.resolve(config, store)?;
         factory.check(&settings)
+    }
+
+    /// Everything that is wrong with the stores of a configuration, in the order of their names.
+    #[must_use]
+    pub fn problems(&self, config: &Config) -> Vec<Problem> {
+        let of_store = |store: &str| match self.resolve(config, store) {
+            Ok((factory, settings)) => settings.problems(&**factory),
+            Err(error) => error.problem().into_iter().cloned().collect(),
+        };
+        config.stores.keys().flat_map(|store| of_store(store)).collect()
     }
 
     /// The backend and settings of a store, without opening it.

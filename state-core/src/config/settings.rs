@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use figment::Figment;
+use figment::error::Kind;
 use figment::value::{Dict, Value};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
+use super::describe::{find, remove};
+use super::file::Sources;
 use super::secret::{HIDDEN, is_secret};
-use super::unknown::hint;
-use super::{StoreUri, invalid};
+use super::{BackendFactory, Description, KeyDoc, Place, Problem, StoreUri};
 use crate::error::{Error, Result};
 
 /// What a backend's factory is given to open a store.
@@ -22,7 +24,7 @@ pub struct Settings {
 #[derive(Clone)]
 enum Origin {
     Uri(StoreUri),
-    File { figment: Box<Figment>, prefix: String },
+    File { sources: Sources, prefix: String },
 }
 
 impl Settings {
@@ -39,8 +41,8 @@ impl Settings {
         Self { values, origin: Origin::Uri(uri.clone()) }
     }
 
-    pub(super) fn from_file(figment: Figment, prefix: String, values: Dict) -> Self {
-        Self { values, origin: Origin::File { figment: Box::new(figment), prefix } }
+    pub(super) fn from_file(sources: Sources, prefix: String, values: Dict) -> Self {
+        Self { values, origin: Origin::File { sources, prefix } }
     }
 
     /// The same settings with another value under one key: for a store of the same kind in
@@ -57,71 +59,166 @@ impl Settings {
         self.values.get(key).filter(|_| !is_secret(key)).and_then(Value::as_str)
     }
 
+    /// Whether a value is set under a path of keys through tables, and is no table itself.
+    #[must_use]
+    pub fn is_value(&self, path: &str) -> bool {
+        find(&self.values, path).is_some_and(|value| value.as_dict().is_none())
+    }
+
     /// The keys that were set.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }
 
-    /// The keys that were set and their values as they may be shown: what is a secret by
-    /// its name is not.
+    /// The keys that were set and their values as they may be shown.
     pub fn shown(&self) -> impl Iterator<Item = (&str, String)> {
-        self.values.iter().map(|(key, value)| {
-            let text = match value {
-                _ if is_secret(key) => HIDDEN.to_owned(),
-                Value::String(_, text) => text.clone(),
-                Value::Char(_, c) => c.to_string(),
-                Value::Bool(_, truth) => truth.to_string(),
-                Value::Num(_, number) => number
-                    .to_i128()
-                    .map(|n| n.to_string())
-                    .or_else(|| number.to_u128().map(|n| n.to_string()))
-                    .or_else(|| number.to_f64().map(|n| n.to_string()))
-                    .unwrap_or_default(),
-                Value::Array(..) | Value::Dict(..) | Value::Empty(..) => {
-                    serde_json::to_string(&hidden(value)).unwrap_or_default()
-                }
-            };
-            (key.as_str(), text)
+        self.keys().filter_map(|key| Some((key, self.shown_value(key)?)))
+    }
+
+    /// The value under a key, or under a path of keys through tables, as it may be shown: what
+    /// is a secret by its name is not. None where it is not set.
+    #[must_use]
+    pub fn shown_value(&self, path: &str) -> Option<String> {
+        let value = find(&self.values, path)?;
+        Some(match value {
+            _ if path.split('.').any(is_secret) => HIDDEN.to_owned(),
+            Value::String(_, text) => text.clone(),
+            Value::Char(_, c) => c.to_string(),
+            Value::Bool(_, truth) => truth.to_string(),
+            Value::Num(_, number) => number
+                .to_i128()
+                .map(|n| n.to_string())
+                .or_else(|| number.to_u128().map(|n| n.to_string()))
+                .or_else(|| number.to_f64().map(|n| n.to_string()))
+                .unwrap_or_default(),
+            Value::Array(..) | Value::Dict(..) | Value::Empty(..) => {
+                serde_json::to_string(&hidden(value)).unwrap_or_default()
+            }
         })
     }
 
-    /// The values as the backend's own configuration type.
+    /// The values as the backend's own configuration type, whose keys are the known ones.
     ///
     /// # Errors
-    /// `Config` for a key that is not among `known`, naming where it stands and the nearest
-    /// known one, and for a value of the wrong kind.
-    pub fn extract<T: DeserializeOwned>(&self, known: &[&str]) -> Result<T> {
-        if let Some(key) = self.values.keys().find(|key| !known.contains(&key.as_str())) {
-            return Err(invalid(format!(
-                "unknown key '{}' in {}{}",
-                self.full(key),
-                self.place(key),
-                hint(key, known)
-            )));
+    /// `Config` for a key that is not known, naming where it stands and the nearest known one,
+    /// and for a value of the wrong kind.
+    pub fn extract<T: DeserializeOwned + JsonSchema>(&self) -> Result<T> {
+        let description = Description::of::<T>();
+        if let Some(problem) = self.unknown(&description).into_iter().next() {
+            return Err(problem.into());
         }
-        Value::from(self.values.clone()).deserialize::<T>().map_err(|error| self.refused(&error))
+        let values = Value::from(self.values.clone());
+        values.deserialize::<T>().map_err(|error| self.refused(&error, &description).into())
     }
 
     /// An error about one key's value.
     #[must_use]
     pub fn refuse(&self, key: &str, reason: impl fmt::Display) -> Error {
-        invalid(format!("'{}' in {}: {reason}", self.full(key), self.place(key)))
+        Problem::new(self.place(key), self.full(key), reason.to_string()).into()
     }
 
-    /// What a backend says against its configuration as a whole, with where that stands.
+    /// What a backend says against its configuration as a whole, with where that stands: a text
+    /// that has a key in quotes is about that key.
     #[must_use]
     pub fn refuse_all(&self, error: &Error) -> Error {
-        invalid(format!("{}: {}", self.place(""), error.message()))
+        self.problem(error).into()
     }
 
-    fn refused(&self, error: &figment::Error) -> Error {
-        match error.path.first() {
-            // The reason quotes the value.
-            Some(key) if error.path.iter().any(|part| is_secret(part)) => {
-                self.refuse(key, "its value must be a text, in quotes")
+    /// Everything that is wrong, as far as it can be told: what follows from a key that is wrong
+    /// already is left out.
+    pub(super) fn problems(&self, factory: &dyn BackendFactory) -> Vec<Problem> {
+        let mut left = self.clone();
+        // Keys whose value is not the configured one any more.
+        let mut changed: Vec<String> = Vec::new();
+        let mut found = self.unknown(&factory.description());
+        for problem in &found {
+            let Some(key) = problem.key.as_deref().map(|key| self.local(key).to_owned()) else {
+                continue;
+            };
+            // What was misspelt is meant: it is not missing as well.
+            if let Some(meant) = &problem.nearest
+                && !key.contains('.')
+                && !left.values.contains_key(meant)
+                && let Some(value) = left.values.get(&key).cloned()
+            {
+                left.values.insert(meant.clone(), value);
+                changed.push(meant.clone());
             }
-            Some(key) => self.refuse(key, &error.kind),
-            None => invalid(format!("{}: {}", self.place(""), error.kind)),
+            remove(&mut left.values, &key);
+        }
+        while let Err(error) = factory.check(&left) {
+            let problem = left.problem(&error);
+            let key = problem.key.as_deref().map(|key| self.local(key).to_owned());
+            let follows = |changed: &String| {
+                key.as_ref() == Some(changed) || problem.reason.contains(&format!("'{changed}'"))
+            };
+            if !changed.iter().any(follows) {
+                found.push(problem);
+            }
+            // Without it the next one is seen; where there is nothing to leave out there is no
+            // next one to be seen.
+            match key {
+                Some(key) if remove(&mut left.values, &key) => changed.push(key),
+                _ => break,
+            }
+        }
+        found
+    }
+
+    fn unknown(&self, description: &Description) -> Vec<Problem> {
+        let unknown = description.unknown(&self.values).into_iter();
+        unknown
+            .map(|(key, known)| Problem::unknown(self.place(&key), &self.full(&key), &known))
+            .collect()
+    }
+
+    /// What an error says, and of which key.
+    fn problem(&self, error: &Error) -> Problem {
+        if let Some(problem) = error.problem() {
+            return problem.clone();
+        }
+        let message = error.message();
+        let mut quoted = message.split('\'').skip(1).step_by(2);
+        let first = quoted.next().filter(|_| message.starts_with('\''));
+        let set = |key: &&str| find(&self.values, key).is_some();
+        match first.or_else(|| quoted.find(set)) {
+            Some(key) => Problem::new(self.place(key), self.full(key), message),
+            None => Problem::of_all(self.place(""), message),
+        }
+    }
+
+    fn refused(&self, error: &figment::Error, description: &Description) -> Problem {
+        let path = error.path.join(".");
+        let inner = |name: &str| match path.as_str() {
+            "" => name.to_owned(),
+            table => format!("{table}.{name}"),
+        };
+        match &error.kind {
+            Kind::UnknownField(name, known) => {
+                let key = inner(name);
+                Problem::unknown(self.place(&key), &self.full(&key), known)
+            }
+            Kind::MissingField(name) => {
+                let key = inner(name);
+                let reason = format!("'{key}' is missing");
+                Problem::new(self.place(&key), self.full(&key), reason)
+            }
+            // The reason quotes the value.
+            _ if error.path.iter().any(|part| is_secret(part)) => {
+                let reason = "its value must be a text, in quotes";
+                Problem::new(self.place(&path), self.full(&path), reason)
+            }
+            kind if path.is_empty() => Problem::of_all(self.place(""), kind.to_string()),
+            kind => {
+                let mut reason = kind.to_string();
+                // Of a type with several forms the parser only says that it was none of them.
+                if reason.contains("untagged")
+                    && let Some(key) = documented(&description.keys(), &path)
+                {
+                    reason = format!("wanted: {}", key.kind);
+                }
+                Problem::new(self.place(&path), self.full(&path), reason)
+            }
         }
     }
 
@@ -132,17 +229,34 @@ impl Settings {
         }
     }
 
-    /// Where a key stands, for people.
-    #[must_use]
-    pub fn place(&self, key: &str) -> String {
+    /// A key without the path of the store's table.
+    fn local<'a>(&self, full: &'a str) -> &'a str {
         match &self.origin {
-            Origin::Uri(uri) => format!("the store URI '{uri}'"),
-            Origin::File { figment, prefix } => {
-                let path = if key.is_empty() { prefix.clone() } else { format!("{prefix}.{key}") };
-                super::file::place(figment, &path)
+            Origin::Uri(_) => full,
+            Origin::File { prefix, .. } => {
+                full.strip_prefix(prefix.as_str()).map_or(full, |key| key.trim_start_matches('.'))
             }
         }
     }
+
+    /// Where a key stands.
+    #[must_use]
+    pub fn place(&self, key: &str) -> Place {
+        match &self.origin {
+            Origin::Uri(uri) => Place::of(format!("the store URI '{uri}'")),
+            Origin::File { sources, prefix } => {
+                let path = if key.is_empty() { prefix.clone() } else { format!("{prefix}.{key}") };
+                sources.place(&path)
+            }
+        }
+    }
+}
+
+/// What is said of a key.
+fn documented<'a>(keys: &'a [KeyDoc], path: &str) -> Option<&'a KeyDoc> {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let key = keys.iter().find(|key| key.name == name)?;
+    rest.map_or(Some(key), |rest| documented(&key.keys, rest))
 }
 
 impl fmt::Debug for Settings {
@@ -200,16 +314,16 @@ mod tests {
 
     #[test]
     fn a_password_of_the_wrong_type_is_not_quoted() {
-        #[derive(Debug, serde::Deserialize)]
+        #[derive(Debug, serde::Deserialize, JsonSchema)]
         struct Wanted {
             password: super::super::Secret,
         }
         let uri: StoreUri = "x:y?password=0123".parse().unwrap();
-        let wanted: Wanted = Settings::from_uri(&uri, Dict::new()).extract(&["password"]).unwrap();
+        let wanted: Wanted = Settings::from_uri(&uri, Dict::new()).extract().unwrap();
         assert_eq!(wanted.password.expose(), "0123");
         let number = Dict::from([("password".to_owned(), Value::from(424_242))]);
         let settings = Settings::from_uri(&"x:y".parse().unwrap(), number);
-        let error = settings.extract::<Wanted>(&["password"]).unwrap_err();
+        let error = settings.extract::<Wanted>().unwrap_err();
         let shown = format!("{error} {error:?}");
         assert!(shown.contains("must be a text") && !shown.contains("424242"), "{shown}");
     }
@@ -227,18 +341,18 @@ mod tests {
 
     #[test]
     fn a_dotted_key_of_a_uri_is_one_of_a_table() {
-        #[derive(serde::Deserialize)]
+        #[derive(serde::Deserialize, JsonSchema)]
         struct Wanted {
             tls: Tls,
             n: u8,
         }
-        #[derive(serde::Deserialize)]
+        #[derive(serde::Deserialize, JsonSchema)]
         struct Tls {
             ca_file: String,
             enabled: bool,
         }
         let uri: StoreUri = "x:y?tls.ca_file=/a.pem&tls.enabled=true&n=3".parse().unwrap();
-        let wanted: Wanted = Settings::from_uri(&uri, Dict::new()).extract(&["tls", "n"]).unwrap();
+        let wanted: Wanted = Settings::from_uri(&uri, Dict::new()).extract().unwrap();
         assert_eq!(
             (wanted.tls.ca_file.as_str(), wanted.tls.enabled, wanted.n),
             ("/a.pem", true, 3)

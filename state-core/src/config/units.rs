@@ -1,11 +1,13 @@
 //! Sizes as people write them.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::invalid;
+use super::{SIZE, invalid};
 use crate::error::{Error, Result};
 
 /// A number of bytes: `67108864`, `"64MiB"`, `"64 MB"`.
@@ -90,6 +92,22 @@ impl<'de> Deserialize<'de> for ByteSize {
         }
 
         from.deserialize_any(Visitor)
+    }
+}
+
+impl JsonSchema for ByteSize {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let units: Vec<&str> = UNITS.iter().map(|(unit, _)| *unit).collect();
+        json_schema!({
+            "type": ["integer", "string"],
+            "minimum": 0,
+            "pattern": format!("^\\s*[0-9]+\\s*({})\\s*$", units.join("|")),
+            "format": SIZE,
+        })
     }
 }
 

@@ -34,7 +34,8 @@ enum Places {
 
 /// The folder of a store that is configured by one, where only one process can open it.
 pub(super) fn folder(factory: &dyn BackendFactory, settings: &Settings) -> Option<PathBuf> {
-    let embedded = factory.capabilities().exclusive_open && factory.keys().contains(&"path");
+    let embedded =
+        factory.capabilities().exclusive_open && factory.description().names().contains(&"path");
     settings.text("path").filter(|_| embedded).map(PathBuf::from)
 }
 

@@ -8,7 +8,7 @@ use pinstate_core::Operation;
 use pinstate_migrate::job::{
     JobFolder, Orders, certificate as certificate_of, status as status_of,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::args::Place;
 use super::tell;
@@ -43,18 +43,23 @@ pub(super) fn one(place: &Place) -> Outcome<JobFolder> {
     }
 }
 
-/// Says how far every job is.
-pub(super) fn status(place: &Place, out: Output) -> Outcome {
-    let folder = place.folder()?;
-    let jobs = JobFolder::all(&folder)?;
-    if jobs.is_empty() {
-        out.note(format_args!("there is no job in {}", folder.display()));
-    }
-    let mut lines = out.lines();
-    for job in jobs {
-        let (progress, worked_on) = status_of(&job)?;
-        let about = certificate_of(&job)?;
-        let state = match (progress.phase.is_over(), worked_on) {
+/// How far a job is.
+pub(super) struct Standing {
+    pub(super) text: String,
+    pub(super) json: Value,
+    pub(super) is_over: bool,
+    /// Whether nobody works on it, though it is not over.
+    pub(super) interrupted: bool,
+}
+
+/// How far every job is that is in the folder.
+pub(super) fn standings(place: &Place) -> Outcome<Vec<Standing>> {
+    let jobs = JobFolder::all(&place.folder()?)?;
+    let standing = |job: &JobFolder| {
+        let (progress, worked_on) = status_of(job)?;
+        let about = certificate_of(job)?;
+        let is_over = progress.phase.is_over();
+        let state = match (is_over, worked_on) {
             (true, _) => progress.phase.name().to_owned(),
             (false, true) => format!("{}, being worked on", progress.phase.name()),
             (false, false) => format!("{}, interrupted", progress.phase.name()),
@@ -75,7 +80,20 @@ pub(super) fn status(place: &Place, out: Output) -> Outcome {
             "dead": about.dead,
             "progress": tell::document(&progress),
         });
-        lines.result(text, &json)?;
+        Ok(Standing { text, json, is_over, interrupted: !is_over && !worked_on })
+    };
+    jobs.iter().map(standing).collect()
+}
+
+/// Says how far every job is.
+pub(super) fn status(place: &Place, out: Output) -> Outcome {
+    let standings = standings(place)?;
+    if standings.is_empty() {
+        out.note(format_args!("there is no job in {}", place.folder()?.display()));
+    }
+    let mut lines = out.lines();
+    for standing in standings {
+        lines.result(standing.text, &standing.json)?;
     }
     lines.finish()?;
     Ok(Exit::Done)

@@ -5,6 +5,7 @@ mod ends;
 mod into_file;
 mod jobs;
 mod tell;
+mod watch;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -88,6 +89,9 @@ pub(crate) struct RunArgs {
 pub(crate) struct StatusArgs {
     #[command(flatten)]
     place: Place,
+    /// Go on saying it until every job is over, or until interrupted
+    #[arg(long)]
+    watch: bool,
 }
 
 /// Which job.
@@ -164,6 +168,7 @@ pub(crate) async fn run(global: &Global, command: MigrateCommand, out: Output) -
             Ok(exit)
         }
         MigrateCommand::Run(args) => work(global, *args, out).await,
+        MigrateCommand::Status(args) if args.watch => watch::status(&args.place, out).await,
         MigrateCommand::Status(args) => jobs::status(&args.place, out),
         MigrateCommand::Pause(args) => {
             jobs::order(&args.place, out, "paused", |orders| orders.paused = true)

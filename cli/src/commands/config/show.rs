@@ -1,0 +1,108 @@
+//! `config show`: what holds, and where it comes from.
+
+use std::fmt::Write;
+
+use pinstate_core::config::{KeyDoc, Settings, StoreUri};
+use serde_json::{Map, Value, json};
+
+use super::init::toml;
+use crate::args::Global;
+use crate::exit::{Exit, Outcome};
+use crate::output::Output;
+use crate::redact;
+use crate::session::Choice;
+
+/// Shows it. Secrets are never shown, and what stands nowhere and has no default is left out.
+pub(super) fn run(global: &Global, out: Output) -> Outcome {
+    let choice = Choice::new(global)?;
+    let used = choice.store()?;
+    let used_from = match (&global.store, &choice.config.default_store) {
+        (Some(_), _) => global.origins.store.to_owned(),
+        (None, Some(_)) => format!("default_store, {}", choice.config.place("default_store")),
+        (None, None) => "default".to_owned(),
+    };
+    let file = choice.file.as_ref().map(|file| file.display().to_string());
+    let file_from = match (&global.config, &file) {
+        (Some(_), _) => global.origins.config,
+        (None, Some(_)) => "default",
+        (None, None) => "there is none",
+    };
+    let form = if out.is_json() { "json" } else { "text" };
+    let origins = &global.origins;
+    let mut text = String::new();
+    let mut json = Map::new();
+    let shown = redact::store(&used);
+    for (name, value, from) in [
+        ("file", file.as_deref(), file_from),
+        ("store", Some(&*shown), &*used_from),
+        ("namespace", Some(&*global.namespace.to_string()), origins.namespace),
+        ("output", Some(form), origins.output),
+    ] {
+        let _ = writeln!(text, "{name:<10} {}  ({from})", value.unwrap_or("none"));
+        json.insert(name.to_owned(), json!({ "value": value, "from": from }));
+    }
+    let mut stores = Map::new();
+    // A store that is named by URI has settings as well.
+    let by_uri = StoreUri::looks_like(&used).then_some(used.as_str());
+    for store in choice.config.stores.keys().map(String::as_str).chain(by_uri) {
+        let (factory, settings) = choice.registry.resolve(&choice.config, store)?;
+        let mut rows = Vec::new();
+        collect(&mut rows, &settings, "", &factory.description().keys());
+        let name = redact::store(store);
+        let from = settings.place("backend").to_string();
+        let backend = ("backend".to_owned(), factory.name().to_owned(), from);
+        rows.insert(0, backend);
+        let _ = write!(text, "\n[{name}]\n{}", aligned(&rows));
+        let of = rows.into_iter().map(|(key, value, from)| {
+            let value = json!({ "value": value, "from": from });
+            (key, value)
+        });
+        stores.insert(name.into_owned(), Value::Object(of.collect()));
+    }
+    json.insert("stores".to_owned(), Value::Object(stores));
+    out.result(text.trim_end(), &json)?;
+    Ok(Exit::Done)
+}
+
+type Row = (String, String, String);
+
+/// Every key that has a value: the one that is set, or its default.
+fn collect(rows: &mut Vec<Row>, settings: &Settings, prefix: &str, keys: &[KeyDoc]) {
+    let mut unknown: Vec<&str> = Vec::new();
+    if prefix.is_empty() {
+        // It is wrong, as 'config check' says, and shown as it stands there.
+        unknown.extend(settings.keys().filter(|set| keys.iter().all(|key| key.name != *set)));
+    }
+    for key in keys {
+        let path = format!("{prefix}{}", key.name);
+        // A table that is written in its short form is a value itself.
+        let set =
+            settings.shown_value(&path).filter(|_| key.keys.is_empty() || settings.is_value(&path));
+        match (set, &key.default) {
+            (Some(value), _) => {
+                let from = settings.place(&path).to_string();
+                rows.push((path.clone(), value, from));
+            }
+            (None, Some(default)) if key.keys.is_empty() => {
+                let value = default.as_str().map_or_else(|| toml(default), str::to_owned);
+                rows.push((path.clone(), value, "default".to_owned()));
+            }
+            _ => {}
+        }
+        if !settings.is_value(&path) {
+            collect(rows, settings, &format!("{path}."), &key.keys);
+        }
+    }
+    for key in unknown {
+        let value = settings.shown_value(key).unwrap_or_default();
+        rows.push((key.to_owned(), value, format!("{}, unknown", settings.place(key))));
+    }
+}
+
+fn aligned(rows: &[Row]) -> String {
+    let width = |of: fn(&Row) -> &str| rows.iter().map(|row| of(row).chars().count()).max();
+    let keys = width(|row| &row.0).unwrap_or_default();
+    let values = width(|row| &row.1).unwrap_or_default().min(40);
+    let line = |(key, value, from): &Row| format!("  {key:<keys$}  {value:<values$}  {from}\n");
+    rows.iter().map(line).collect()
+}
