@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -149,6 +150,50 @@ fn a_job_that_was_killed_or_interrupted_goes_on() {
     let ended = |run: &Value| !run["ended"].is_null();
     assert_eq!((runs.len(), runs.iter().filter(|run| ended(run)).count()), (4, 2));
     assert!(certificate["throttled"]["write rows"].as_u64().unwrap() > 0);
+}
+
+#[test]
+fn a_job_is_watched_until_it_is_over() {
+    let route = Route::new(2_000);
+    let slow = ["run", "--yes", "--page-rows", "50", "--write-rows", "150"];
+    let mut child = route.command(&route.ends(&slow)).stdout(Stdio::null()).spawn().unwrap();
+    route.wait_for(&mut child, |status| status["worked_on"] == true);
+    let watch = ["status", "--watch"];
+    let mut watching = route.command(&watch).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut next = || -> Option<Value> {
+        lines.next().map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+    };
+    // It tells what changes while the job is worked on, and nothing else.
+    let first = next().unwrap();
+    assert_eq!(first["worked_on"], true, "{first}");
+    route.migrate(&["throttle", "--write-rows", "0"]).good();
+    let (mut last, mut told) = (first, 1);
+    while let Some(now) = next() {
+        let over = now["progress"]["phase"] == "done";
+        assert!(now["progress"] != last["progress"] || over, "it says the same twice: {now}");
+        (last, told) = (now, told + 1);
+    }
+    assert!(child.wait().unwrap().success() && watching.wait().unwrap().success());
+    assert!(told >= 2 && last["progress"]["phase"] == "done", "{last}");
+    // Where nobody works on it, it says so and ends.
+    let ran = route.migrate(&watch).good();
+    assert_eq!(ran.json().len(), 1);
+
+    // Interrupted, it ends with the code of that, and the job goes on.
+    let route = Route::new(2_000);
+    let mut child = route.command(&route.ends(&slow)).stdout(Stdio::null()).spawn().unwrap();
+    route.wait_for(&mut child, |status| status["worked_on"] == true);
+    let mut watching = route.command(&watch).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    lines.next().unwrap().unwrap();
+    signal(&watching, "-INT");
+    assert_eq!(watching.wait().unwrap().code(), Some(5));
+    assert!(child.try_wait().unwrap().is_none());
+    signal(&child, "-KILL");
+    child.wait().unwrap();
+    let ran = route.migrate(&watch).good().says("migrate run");
+    assert_eq!(ran.json()[0]["worked_on"], false);
 }
 
 #[test]

@@ -127,7 +127,7 @@ fn a_wrong_configuration_is_told_by_file_and_key() {
         ("default_store = \"a\"\n[stores.a]\nbackend = \"sledd\"", "nearest: 'sled'"),
         (
             "default_store = \"a\"\n[stores.a]\nbackend = \"sled\"\npth = \"x\"",
-            "unknown key 'stores.a.pth'",
+            "'stores.a.pth': unknown key",
         ),
         (
             "default_store = \"a\"\n[stores.a]\nbackend = \"sled\"\npath = \"x\"\ncache = true",
@@ -146,9 +146,9 @@ fn a_wrong_configuration_is_told_by_file_and_key() {
         let file = place.write("c.toml", config);
         let ran = run(place.bare().args(["--config", &file, "count"])).fails_with(2, told);
         assert!(ran.stderr.contains("c.toml"), "{ran:?}");
-        let ran = run(place.bare().args(["--config", &file, "config", "check"]));
-        assert_eq!(ran.code, Some(2), "{ran:?}");
-        assert!(format!("{ran:?}").contains(told), "{ran:?}");
+        let check = ["--config", &file, "--output", "text", "config", "check"];
+        let ran = run(place.bare().args(check)).exits(2);
+        assert!(ran.stdout.contains(told), "{ran:?}");
     }
     run(place.bare().args(["--config", "gone.toml", "count"])).fails_with(2, "gone.toml");
     let file = place.write("c.json", "{\"default_store\": 1}");

@@ -174,6 +174,13 @@ impl Ran {
         self
     }
 
+    /// Expects a text on stdout.
+    #[track_caller]
+    pub(crate) fn prints(self, text: &str) -> Self {
+        assert!(self.stdout.contains(text), "no {text:?} in {self:#?}");
+        self
+    }
+
     /// Expects an error of exactly one line with a text in it.
     #[track_caller]
     pub(crate) fn fails_with(self, code: i32, text: &str) -> Self {

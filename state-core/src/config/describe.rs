@@ -97,6 +97,12 @@ impl Description {
         keys
     }
 
+    /// The example of a key that has to be there.
+    pub(super) fn example(&self, key: &str) -> Option<Set> {
+        let key = docs(&self.schema).into_iter().find(|doc| doc.required && doc.name == key)?;
+        Set::serialize(key.example?).ok()
+    }
+
     /// The keys that a table has and that are not described, each by its path through the
     /// tables, with the known ones beside it.
     #[must_use]
@@ -326,4 +332,96 @@ pub(super) fn remove(values: &mut Dict, path: &str) -> bool {
 pub(super) fn near(word: &str, known: &[&str]) -> Option<String> {
     let word = word.rsplit('.').next().unwrap_or(word);
     nearest(word, known.iter().copied()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Serialize};
+
+    use super::super::{ByteSize, Secret};
+    use super::*;
+
+    /// A table.
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "it is described")]
+    struct Sample {
+        /// With a
+        /// default.
+        #[serde(default = "cache")]
+        zeta: ByteSize,
+        /// A secret.
+        alpha: Option<Secret>,
+        /// Has to be there.
+        #[schemars(example = &"/data")]
+        path: std::path::PathBuf,
+        #[serde(default)]
+        inner: Inner,
+        /// Words.
+        how: Option<How>,
+        many: Option<Vec<How>>,
+        texts: Option<BTreeMap<String, String>>,
+    }
+
+    fn cache() -> ByteSize {
+        ByteSize(64 << 20)
+    }
+
+    #[derive(Debug, Default, Deserialize, Serialize, JsonSchema)]
+    #[serde(deny_unknown_fields, default)]
+    struct Inner {
+        port: u16,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(rename_all = "lowercase")]
+    enum How {
+        /// Quickly.
+        Fast,
+        /// Not so.
+        Slow,
+    }
+
+    #[test]
+    fn keys_are_told_by_their_types_and_documentation() {
+        let keys = Description::of::<Sample>().keys();
+        let names: Vec<&str> = keys.iter().map(|key| key.name.as_str()).collect();
+        assert_eq!(names, ["path", "zeta", "alpha", "how", "many", "texts", "inner"]);
+        let key = |name: &str| keys.iter().find(|key| key.name == name).unwrap();
+        let path = key("path");
+        assert!(path.required && path.default.is_none() && path.example == Some("/data".into()));
+        let zeta = key("zeta");
+        assert_eq!((zeta.text.as_str(), &zeta.default), ("With a default.", &Some("64MiB".into())));
+        assert!(zeta.kind.contains("size in bytes") && !zeta.secret, "{zeta:?}");
+        let alpha = key("alpha");
+        assert!(alpha.secret && !alpha.required && alpha.kind == "text", "{alpha:?}");
+        let words = [("fast", "Quickly."), ("slow", "Not so.")];
+        assert_eq!(key("how").choices, words.map(|(a, b)| (a.to_owned(), b.to_owned())));
+        assert_eq!(key("many").kind, "list of words: fast, slow");
+        assert_eq!(key("texts").kind, "table of texts");
+        let [port] = &key("inner").keys[..] else { panic!("{:?}", key("inner")) };
+        assert_eq!(
+            (port.name.as_str(), port.kind.as_str(), &port.default),
+            ("port", "whole number, 0 to 65535", &Some(0.into()))
+        );
+    }
+
+    #[test]
+    fn unknown_keys_are_found_in_every_table() {
+        let description = Description::of::<Sample>();
+        let uri: super::super::StoreUri =
+            "x:?pth=1&inner.prt=2&inner.port=3&texts.any=4".parse().unwrap();
+        let settings = super::super::Settings::from_uri(&uri, Dict::new());
+        let error = settings.extract::<Sample>().unwrap_err();
+        assert_eq!(error.problem().unwrap().nearest.as_deref(), Some("port"), "{error}");
+        let values = Set::serialize(
+            serde_json::json!({"pth": 1, "inner": {"prt": 2, "port": 3}, "texts": {"any": 4}}),
+        );
+        let values = values.unwrap().into_dict().unwrap();
+        let unknown = description.unknown(&values);
+        let found: Vec<&str> = unknown.iter().map(|(key, _)| key.as_str()).collect();
+        assert_eq!(found, ["inner.prt", "pth"]);
+    }
 }

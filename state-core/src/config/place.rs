@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn every_key_has_its_line_and_column_however_it_is_written() {
         let toml =
-            "a = 1\n[stores.main]\nbackend = \"x\"\n  tls.ca = \"ü\"\nt = { ü = 1, u = 2 }\n";
+            "a = 1\n[stores.main]\nbackend = \"x\"\n  tls.ca = \"ü\"\nt = { \"ü\" = 1, u = 2 }\n";
         let places = of(toml, false);
         for (path, told) in [
             ("a", "f:1:1"),
@@ -168,7 +168,7 @@ mod tests {
             ("stores.main.backend", "f:3:1"),
             ("stores.main.tls.ca", "f:4:7"),
             ("stores.main.t.ü", "f:5:7"),
-            ("stores.main.t.u", "f:5:14"),
+            ("stores.main.t.u", "f:5:16"),
             // What is not there is missing from the table around it.
             ("stores.main.path", "f:2:9"),
             ("none.at.all", "f"),

@@ -44,9 +44,12 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.place)?;
+        // Where the reason begins with the key, it is not named twice.
+        let named = self.reason.split('\'').nth(1).filter(|_| self.reason.starts_with('\''));
         match &self.key {
-            // The reason names the key itself.
-            Some(key) if !self.reason.starts_with('\'') => write!(f, "'{key}': {}", self.reason),
+            Some(key) if named.is_none_or(|named| !key.ends_with(named)) => {
+                write!(f, "'{key}': {}", self.reason)
+            }
             _ => f.write_str(&self.reason),
         }
     }

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use super::describe::{find, remove};
 use super::file::Sources;
 use super::secret::{HIDDEN, is_secret};
-use super::{BackendFactory, Description, KeyDoc, Place, Problem, StoreUri};
+use super::{BackendFactory, Description, KeyDoc, Place, Problem, StoreUri, nearest};
 use crate::error::{Error, Result};
 
 /// What a backend's factory is given to open a store.
@@ -128,23 +128,23 @@ impl Settings {
     /// already is left out.
     pub(super) fn problems(&self, factory: &dyn BackendFactory) -> Vec<Problem> {
         let mut left = self.clone();
+        let description = factory.description();
         // Keys whose value is not the configured one any more.
         let mut changed: Vec<String> = Vec::new();
-        let mut found = self.unknown(&factory.description());
+        let mut found = self.unknown(&description);
         for problem in &found {
-            let Some(key) = problem.key.as_deref().map(|key| self.local(key).to_owned()) else {
-                continue;
-            };
+            let key = self.local(problem.key.as_deref().unwrap_or_default());
+            let Some(value) = find(&left.values, key).cloned() else { continue };
+            remove(&mut left.values, key);
             // What was misspelt is meant: it is not missing as well.
-            if let Some(meant) = &problem.nearest
-                && !key.contains('.')
-                && !left.values.contains_key(meant)
-                && let Some(value) = left.values.get(&key).cloned()
-            {
-                left.values.insert(meant.clone(), value);
-                changed.push(meant.clone());
+            if let Some(meant) = &problem.nearest {
+                let meant =
+                    key.rsplit_once('.').map_or(meant.clone(), |(t, _)| format!("{t}.{meant}"));
+                if find(&left.values, &meant).is_none() {
+                    insert(&mut left.values, &meant, value);
+                    changed.push(meant);
+                }
             }
-            remove(&mut left.values, &key);
         }
         while let Err(error) = factory.check(&left) {
             let problem = left.problem(&error);
@@ -155,12 +155,18 @@ impl Settings {
             if !changed.iter().any(follows) {
                 found.push(problem);
             }
-            // Without it the next one is seen; where there is nothing to leave out there is no
-            // next one to be seen.
-            match key {
-                Some(key) if remove(&mut left.values, &key) => changed.push(key),
-                _ => break,
+            // Without it the next one is seen, and where it has to be there, with its example in
+            // its place.
+            let Some(key) = key else { break };
+            let taken = remove(&mut left.values, &key);
+            let given = description.example(&key).filter(|_| !changed.contains(&key));
+            if !taken && given.is_none() {
+                break;
             }
+            if let Some(example) = given {
+                left.values.insert(key.clone(), example);
+            }
+            changed.push(key);
         }
         found
     }
@@ -210,13 +216,24 @@ impl Settings {
             }
             kind if path.is_empty() => Problem::of_all(self.place(""), kind.to_string()),
             kind => {
-                let mut reason = kind.to_string();
-                // Of a type with several forms the parser only says that it was none of them.
-                if reason.contains("untagged")
-                    && let Some(key) = documented(&description.keys(), &path)
-                {
-                    reason = format!("wanted: {}", key.kind);
-                }
+                let keys = description.keys();
+                let wanted = documented(&keys, &path).map(|key| &key.kind);
+                let reason = match (kind, wanted) {
+                    (Kind::UnknownVariant(word, known), _) => {
+                        let near = nearest(word, known.iter().copied())
+                            .map_or_else(String::new, |near| format!("; nearest: '{near}'"));
+                        let word = word.escape_debug();
+                        format!("there is no '{word}' here; there are: {}{near}", known.join(", "))
+                    }
+                    (Kind::InvalidType(found, _), Some(wanted)) => {
+                        format!("found {found}; wanted: {wanted}")
+                    }
+                    // Of a type with several forms the parser only says that it was none of them.
+                    (Kind::Message(text), Some(wanted)) if text.contains("untagged") => {
+                        format!("wanted: {wanted}")
+                    }
+                    (kind, _) => kind.to_string(),
+                };
                 Problem::new(self.place(&path), self.full(&path), reason)
             }
         }

@@ -34,7 +34,7 @@ pub(super) fn run(global: &Global, out: Output) -> Outcome {
         };
         lines.result(
             format_args!("{name}  {state}"),
-            &json!({ "store": name, "good": wrong == 0, "problems": wrong }),
+            &json!({ "store": name, "good": wrong == 0, "state": state }),
         )?;
     }
     lines.finish()?;

@@ -30,7 +30,7 @@ pub(super) fn run(global: &Global, out: Output) -> Outcome {
     let form = if out.is_json() { "json" } else { "text" };
     let origins = &global.origins;
     let mut text = String::new();
-    let mut json = Map::new();
+    let (mut json, mut sources) = (Map::new(), Map::new());
     let shown = redact::store(&used);
     for (name, value, from) in [
         ("file", file.as_deref(), file_from),
@@ -39,8 +39,12 @@ pub(super) fn run(global: &Global, out: Output) -> Outcome {
         ("output", Some(form), origins.output),
     ] {
         let _ = writeln!(text, "{name:<10} {}  ({from})", value.unwrap_or("none"));
-        json.insert(name.to_owned(), json!({ "value": value, "from": from }));
+        json.insert(name.to_owned(), json!(value));
+        sources.insert(name.to_owned(), json!(from));
     }
+    json.insert("from".to_owned(), Value::Object(sources));
+    let default = choice.config.default_store.as_deref();
+    json.insert("default_store".to_owned(), json!(default.map(redact::store)));
     let mut stores = Map::new();
     // A store that is named by URI has settings as well.
     let by_uri = StoreUri::looks_like(&used).then_some(used.as_str());
@@ -50,14 +54,15 @@ pub(super) fn run(global: &Global, out: Output) -> Outcome {
         collect(&mut rows, &settings, "", &factory.description().keys());
         let name = redact::store(store);
         let from = settings.place("backend").to_string();
-        let backend = ("backend".to_owned(), factory.name().to_owned(), from);
-        rows.insert(0, backend);
+        rows.insert(0, ("backend".to_owned(), factory.name().to_owned(), from));
         let _ = write!(text, "\n[{name}]\n{}", aligned(&rows));
-        let of = rows.into_iter().map(|(key, value, from)| {
+        let settings = rows.into_iter().skip(1).map(|(key, value, from)| {
             let value = json!({ "value": value, "from": from });
             (key, value)
         });
-        stores.insert(name.into_owned(), Value::Object(of.collect()));
+        let settings = Value::Object(settings.collect());
+        let json = json!({ "backend": factory.name(), "settings": settings });
+        stores.insert(name.into_owned(), json);
     }
     json.insert("stores".to_owned(), Value::Object(stores));
     out.result(text.trim_end(), &json)?;
