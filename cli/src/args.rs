@@ -60,7 +60,7 @@ pub(crate) struct CommandLine {
 }
 
 /// Options of every command.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Configuration file, TOML or (by its ending .json) JSON [default:
@@ -95,7 +95,7 @@ pub(crate) struct Global {
 }
 
 /// Where the global options came from, for people.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Origins {
     pub(crate) config: &'static str,
     pub(crate) store: &'static str,

@@ -89,7 +89,7 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         &[
             ("migrate run --from sled:/var/lib/old --to scylla://db1/ipfs_pins --yes", "do it"),
             (
-                "migrate run --from /ip4/127.0.0.1/tcp/9094 --to main --yes",
+                "migrate run --from http://127.0.0.1:9094 --to main --yes",
                 "out of a running peer of ipfs-cluster",
             ),
         ],

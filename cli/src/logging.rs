@@ -27,7 +27,7 @@ pub(crate) fn start() {
         let plain = fmt::layer().with_ansi(coloured()).with_writer(std::io::stderr);
         tracing_subscriber::registry().with(filter).with(plain).try_init()
     } else {
-        let (filter, handle) = reload::Layer::new(ours(tracing::Level::WARN));
+        let (filter, handle) = reload::Layer::new(ours(USUAL));
         let _ = SHOWN.set(handle);
         let plain = fmt::layer()
             .with_ansi(coloured())
@@ -38,12 +38,13 @@ pub(crate) fn start() {
     };
 }
 
-/// Shows what is logged from a level on, where the environment does not say it.
-pub(crate) fn level(level: tracing::Level) {
-    if let Some(shown) = SHOWN.get() {
-        // Fails only where the subscriber is gone, and it is there to the end.
-        let _ = shown.reload(ours(level));
-    }
+/// What is logged where nobody says anything else.
+pub(crate) const USUAL: tracing::Level = tracing::Level::WARN;
+
+/// Shows what is logged from a level on. Not where the environment says what is: then false.
+pub(crate) fn level(level: tracing::Level) -> bool {
+    // Fails only where the subscriber is gone, and it is there to the end.
+    SHOWN.get().is_some_and(|shown| shown.reload(ours(level)).is_ok())
 }
 
 /// Whether anybody asked for traces.

@@ -141,13 +141,13 @@ impl Output {
     }
 
     fn message(self, label: &str, text: &dyn fmt::Display, json: impl FnOnce() -> Value) {
-        let mut stderr = io::stderr().lock();
-        // Where stderr is gone there is nowhere to say so.
-        let _ = if self.json_messages {
-            writeln!(stderr, "{}", json())
-        } else {
-            writeln!(stderr, "{label}: {text}")
+        let line = match self.json_messages {
+            true => format!("{}\n", json()),
+            false => format!("{label}: {text}\n"),
         };
+        // In one piece, so that nobody else's line comes in between. Where stderr is gone there
+        // is nowhere to say so.
+        let _ = io::stderr().lock().write_all(line.as_bytes());
     }
 }
 

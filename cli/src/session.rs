@@ -18,7 +18,8 @@ use crate::backends::cql;
 use crate::backends::{DEFAULT_BACKEND, registry};
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
-use crate::{logging, paths, redact, staging};
+use crate::signal::AtHangup;
+use crate::{logging, paths, redact, signal, staging};
 
 /// What a command is going to do with the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -130,6 +131,18 @@ impl Choice {
         Ok((factory, settings))
     }
 
+    /// Whether the settings of one of these stores say how much is logged, and how much: the one
+    /// that logs most.
+    fn log_level(&self, stores: &[String]) -> Result<Option<tracing::Level>, Error> {
+        let mut most = None;
+        for store in stores {
+            self.registry.check(&self.config, store)?;
+            let (factory, settings) = self.registry.resolve(&self.config, store)?;
+            most = most.max(factory.log_level(&settings)?);
+        }
+        Ok(most)
+    }
+
     /// The layers that a store wants around it.
     fn layers(&self, store: &str) -> Result<Layers, Error> {
         let (factory, settings) = self.resolved(store)?;
@@ -159,6 +172,42 @@ impl Choice {
 pub(crate) fn config_file(global: &Global) -> Option<PathBuf> {
     let named = global.config.clone();
     named.or_else(|| paths::default_config().filter(|file| file.exists()))
+}
+
+/// Reads the configuration anew at every SIGHUP, for a command that works long on these stores:
+/// how much is logged. The rest holds from the start, and passwords in files are read at every
+/// login anyway.
+pub(crate) fn reload_at_hangup(
+    global: &Global,
+    stores: impl IntoIterator<Item = String>,
+    out: Output,
+) -> Option<AtHangup> {
+    let (file, global) = (config_file(global), global.clone());
+    // What is a file or a peer has no configuration.
+    let configured = |store: &String| {
+        Choice::new(&global)
+            .is_ok_and(|choice| choice.registry.resolve(&choice.config, store).is_ok())
+    };
+    let stores: Vec<String> = stores.into_iter().filter(configured).collect();
+    signal::at_hangup(move || {
+        let level = Choice::new(&global)
+            .and_then(|choice| Ok(choice.log_level(&stores)?.unwrap_or(logging::USUAL)));
+        match level {
+            Ok(level) => {
+                let logged = match logging::level(level) {
+                    true => format!("logging {level}"),
+                    false => format!("logging what {} says", logging::VARIABLE),
+                };
+                let file = file.as_ref().map_or("no file".to_owned(), |f| f.display().to_string());
+                out.note(format_args!("read the configuration anew ({file}): {logged}"));
+            }
+            // The work is more important than what is said of it.
+            Err(failure) => {
+                out.failure(&failure);
+                out.note("the configuration that was read before still holds");
+            }
+        }
+    })
 }
 
 /// Whether a backend keeps its stores in folders, each for one process at a time.

@@ -1,7 +1,7 @@
 //! Ctrl-C: the first one asks the work to stop at a record boundary, the second one ends
-//! the program at once.
+//! the program at once. And SIGHUP, which has services read their configuration anew.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use pinstate_core::transfer::StopFlag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -30,6 +30,30 @@ pub(crate) fn watch() -> StopFlag {
         std::process::exit(Exit::Interrupted as i32);
     });
     flag
+}
+
+/// Does something at every SIGHUP, until the guard is dropped. Where stderr is a terminal the
+/// signal ends the program as it always did: the terminal was closed.
+pub(crate) fn at_hangup(again: impl Fn() + Send + 'static) -> Option<AtHangup> {
+    if std::io::stderr().is_terminal() {
+        return None;
+    }
+    let mut hangup = signal(SignalKind::hangup()).ok()?;
+    Some(AtHangup(tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            again();
+        }
+    })))
+}
+
+/// Ends what is done at SIGHUP.
+#[derive(Debug)]
+pub(crate) struct AtHangup(tokio::task::JoinHandle<()>);
+
+impl Drop for AtHangup {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 async fn either(one: &mut Signal, other: &mut Signal) {

@@ -91,6 +91,46 @@ fn a_mirror_is_started_and_told_each_step() {
 }
 
 #[test]
+fn a_mirror_reads_its_configuration_anew_and_goes_on_where_that_is_wrong() {
+    let place = Place::new();
+    let (from, to) = (place.path("from"), place.path("to"));
+    let stores = format!(
+        "[stores.from]\nbackend = \"sled\"\npath = \"{}\"\n\
+         [stores.to]\nbackend = \"sled\"\npath = \"{}\"\n",
+        from.display(),
+        to.display()
+    );
+    let config = place.write("c.toml", &stores);
+    let file = place.write("pins.ndjson", lines(0, 10, "a"));
+    run(place.bare().args(["--config", &config, "--store", "from", "import", &file])).good();
+    let args = ["--config", &config, "mirror", "start", "--from", "from", "--to", "to"];
+    let mut child = place.bare().args(args).args(["--job", "job"]).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let running = Running(Some(child));
+    let mut until = |text: &str| {
+        let found = said.by_ref().map(Result::unwrap).find(|line| line.contains(text));
+        assert!(found.is_some(), "it never said {text}");
+    };
+    until("listens in job");
+    let hang_up = || {
+        let id = running.0.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args(["-HUP", &id]).status().unwrap().success());
+    };
+    hang_up();
+    until("read the configuration anew");
+    place.write("c.toml", format!("{stores}cach = 1\n"));
+    // What is wrong with it is told, and the mirror goes on.
+    hang_up();
+    until("'stores.to.cach': unknown key");
+    until("still holds");
+    assert_eq!(phases(&mirror(&place, &["status"]).good()), ["idle"]);
+    place.write("c.toml", &stores);
+    hang_up();
+    until("read the configuration anew");
+    running.stop();
+}
+
+#[test]
 fn a_mirror_is_given_up() {
     let place = Place::new();
     let (from, to) = (place.sled_named("from"), place.sled_named("to"));

@@ -8,6 +8,8 @@ mod common;
 mod here;
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::Command;
 
 use common::{CID, Ran, example, lines, run, sorted};
 use here::Here;
@@ -120,6 +122,46 @@ fn the_binary_does_on_a_cluster_what_it_does_elsewhere() {
     // What died between two steps may leave tables that nothing uses; nothing died here.
     let checked = here.run(&["schema", "check"]).good().json();
     assert_eq!(checked[0]["left_over"], serde_json::json!([]));
+    logs_what_its_configuration_says_now(&here);
+}
+
+/// A mirror to the cluster, whose configuration changes while it runs.
+fn logs_what_its_configuration_says_now(here: &Here) {
+    let configure = |level: &str| {
+        here.place.write(
+            "c.toml",
+            format!(
+                "[stores.c]\nbackend = \"scylla\"\nhosts = [\"{}\"]\nkeyspace = \"{}\"\n\
+                 timeout = \"60s\"\nattempt_timeout = \"15s\"\n{level}\n",
+                here.cluster.access().contact_points[0],
+                here.keyspace
+            ),
+        )
+    };
+    let config = configure("log_level = \"error\"");
+    let from = here.place.sled();
+    let args = ["--config", &config, "mirror", "start", "--from", &from, "--to", "c"];
+    let mut child = here.place.bare().args(args).args(["--job", "job"]).spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut until = |text: &str| {
+        assert!(said.any(|line| line.contains(text)), "it never said {text}");
+    };
+    until("listens in job");
+    let tell = |signal: &str| {
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().unwrap().success());
+    };
+    for (level, told) in [
+        ("log_level = \"debug\"", "logging DEBUG"),
+        ("", "logging WARN"),
+        ("log_level = \"loud\"", "still holds"),
+    ] {
+        configure(level);
+        tell("-HUP");
+        until(told);
+    }
+    tell("-TERM");
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

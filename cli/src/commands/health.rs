@@ -24,8 +24,10 @@ pub(crate) async fn run(global: &Global, out: Output) -> Outcome {
         ("store".into(), identity.uuid.to_string()),
         ("format".into(), identity.format.to_string()),
     ];
-    for (name, value) in facts.into_iter().chain(health.details) {
-        let _ = write!(text, "\n  {name:<12} {value}");
+    let facts: Vec<_> = facts.into_iter().chain(health.details).collect();
+    let width = facts.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    for (name, value) in facts {
+        let _ = write!(text, "\n  {name:<width$} {value}");
         details.insert(name.into_owned(), Value::String(value));
     }
     let json = json!({

@@ -12,7 +12,7 @@ use crate::args;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 
-/// Write the manual pages, one for each command, into a folder; without one print the first page.
+/// Print the manual page, or write those of all commands into a folder
 #[derive(Debug, Args)]
 pub(crate) struct ManArgs {
     /// The folder, such as ~/.local/share/man/man1; it is made where there is none

@@ -19,7 +19,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::outfile::NewFile;
 use crate::output::Output;
 use crate::paths;
-use crate::session::has_folder;
+use crate::session::{config_file, has_folder};
 
 /// The name of the store in the file.
 const STORE: &str = "main";
@@ -71,8 +71,14 @@ pub(super) fn run(global: &Global, args: InitArgs, out: Output) -> Outcome {
         })?,
     }
     let shown = file.display();
+    // Another one is read only by whoever names it.
+    let named = match config_file(global) {
+        Some(read) if read == file => String::new(),
+        _ => format!(" --config {shown}"),
+    };
+    let next = format!("'pinstate{named} config check' judges it once you have edited it");
     out.result(
-        format_args!("wrote {shown}\n'pinstate config check' judges it once you have edited it"),
+        format_args!("wrote {shown}\n{next}"),
         &json!({ "file": shown.to_string(), "backend": factory.name(), "store": STORE }),
     )?;
     Ok(Exit::Done)

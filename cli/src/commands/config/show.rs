@@ -9,8 +9,11 @@ use super::init::toml;
 use crate::args::Global;
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
-use crate::redact;
 use crate::session::Choice;
+use crate::{paths, redact};
+
+/// What is said of a value that stands nowhere.
+const DEFAULT: &str = "default";
 
 /// Shows it. Secrets are never shown, and what stands nowhere and has no default is left out.
 pub(super) fn run(global: &Global, out: Output) -> Outcome {
@@ -22,10 +25,15 @@ pub(super) fn run(global: &Global, out: Output) -> Outcome {
         (None, None) => "default".to_owned(),
     };
     let file = choice.file.as_ref().map(|file| file.display().to_string());
+    let default = paths::default_config().map(|file| file.display().to_string());
+    let nothing_at = default.map_or_else(
+        || "there is no home directory".to_owned(),
+        |default| format!("there is none at {default}"),
+    );
     let file_from = match (&global.config, &file) {
         (Some(_), _) => global.origins.config,
         (None, Some(_)) => "default",
-        (None, None) => "there is none",
+        (None, None) => &nothing_at,
     };
     let form = if out.is_json() { "json" } else { "text" };
     let origins = &global.origins;
@@ -53,7 +61,16 @@ pub(super) fn run(global: &Global, out: Output) -> Outcome {
         let mut rows = Vec::new();
         collect(&mut rows, &settings, "", &factory.description().keys());
         let name = redact::store(store);
-        let from = settings.place("backend").to_string();
+        if by_uri == Some(store) {
+            // Shorter than the URI, which stands above them.
+            rows.iter_mut()
+                .filter(|row| row.2 != DEFAULT)
+                .for_each(|row| row.2.clone_from(&used_from));
+        }
+        let from = match by_uri {
+            Some(uri) if uri == store => used_from.clone(),
+            _ => settings.place("backend").to_string(),
+        };
         rows.insert(0, ("backend".to_owned(), factory.name().to_owned(), from));
         let _ = write!(text, "\n[{name}]\n{}", aligned(&rows));
         let settings = rows.into_iter().skip(1).map(|(key, value, from)| {
@@ -90,7 +107,7 @@ fn collect(rows: &mut Vec<Row>, settings: &Settings, prefix: &str, keys: &[KeyDo
             }
             (None, Some(default)) if key.keys.is_empty() => {
                 let value = default.as_str().map_or_else(|| toml(default), str::to_owned);
-                rows.push((path.clone(), value, "default".to_owned()));
+                rows.push((path.clone(), value, DEFAULT.to_owned()));
             }
             _ => {}
         }

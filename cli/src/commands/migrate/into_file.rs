@@ -61,7 +61,7 @@ impl IntoFile {
         let nowhere = std::path::Path::new("");
         let result = async {
             let plan = plan(nowhere, &*source(&end).await?, None, &self.settings).await?;
-            tell::plan(&plan, out)
+            tell::plan(&plan, &self.path.display().to_string(), out)
         }
         .await;
         end.close(result).await?;

@@ -25,7 +25,7 @@ use crate::ends::Ends;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::formats::ReadFormat;
 use crate::output::Output;
-use crate::session::Access;
+use crate::session::{Access, reload_at_hangup};
 use crate::signal;
 
 /// How often the display is drawn anew.
@@ -206,7 +206,7 @@ async fn planned(
     }
     .await;
     let plan = opened.close(result).await?;
-    tell::plan(&plan, out)?;
+    tell::plan(&plan, &route.to, out)?;
     Ok(if plan.is_possible() { Exit::Done } else { Exit::Failed })
 }
 
@@ -216,6 +216,8 @@ async fn work(global: &Global, args: RunArgs, out: Output) -> Outcome {
     let stop = signal::watch();
     let mut tuning = args.tuned.tuning();
     tuning.stop = stop.clone();
+    let ends = [args.route.from.clone(), args.route.to.clone()];
+    let _reload = reload_at_hangup(global, ends, out);
     let opened = Opened::open(global, &args.route.ends(global), Access::Create, out, &stop).await?;
     let result = async {
         let source = opened.source().await?;

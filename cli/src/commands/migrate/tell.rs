@@ -7,13 +7,16 @@ use serde_json::{Value, json};
 use crate::exit::Outcome;
 use crate::output::Output;
 use crate::progress::wanted;
+use crate::redact;
 
 /// A plan.
-pub(super) fn plan(plan: &Plan, out: Output) -> Outcome<()> {
+pub(super) fn plan(plan: &Plan, to: &str, out: Output) -> Outcome<()> {
     let count =
         |n: Option<u64>| n.map_or("unknown".to_owned(), |n| format!("about {}", HumanCount(n)));
-    let target =
-        plan.target.as_ref().map_or("a store that is not there yet", |target| &target.name);
+    let target = match &plan.target {
+        Some(target) => target.name.clone(),
+        None => format!("{}, which is not there yet", redact::store(to)),
+    };
     let mut text = format!(
         "from      {}\nto        {target}\nmode      {}\npins      {}",
         plan.source.name,
@@ -66,11 +69,13 @@ pub(super) fn line(progress: &Progress, dead: u64) -> String {
         _ => format!("{} pins", HumanCount(counts.read)),
     };
     let (complete, all) = progress.parts;
-    let mut line = format!(
-        "{done} {:.0}/s {}/s | parts {complete}/{all} | dead {dead}",
-        progress.rows_per_second,
-        HumanBytes(progress.bytes_per_second.max(0.0) as u64)
-    );
+    let mut line = done;
+    // Of what is over there is no speed.
+    if !progress.phase.is_over() {
+        let bytes = HumanBytes(progress.bytes_per_second.max(0.0) as u64);
+        line.push_str(&format!(" {:.0}/s {bytes}/s", progress.rows_per_second));
+    }
+    line.push_str(&format!(" | parts {complete}/{all} | dead {dead}"));
     if progress.retries > 0 {
         line.push_str(&format!(" | retries {}", progress.retries));
     }

@@ -10,7 +10,7 @@ use pinstate_migrate::mirror::{Control, Mirror, MirrorOptions, Policy};
 use crate::args::{Global, namespace};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::session::{Access, Choice, Session};
+use crate::session::{Access, Choice, Session, reload_at_hangup};
 use crate::signal;
 
 /// Open both stores and do what is asked through the job's folder, until interrupted.
@@ -53,6 +53,7 @@ pub(super) async fn run(global: &Global, args: StartArgs, out: Output) -> Outcom
         return Err(Failure::usage("a mirror needs two stores"));
     }
     let stop = signal::watch();
+    let _reload = reload_at_hangup(global, [args.from.clone(), args.to.clone()], out);
     let open = async |what: &str, access: Access| {
         let mut choice = Choice::new(global)?;
         choice.named = Some(what.to_owned());
