@@ -6,6 +6,7 @@
 //! suite holds it to that. Every call works under one lock and does not wait for anything but
 //! the disk: there is no moment at which a dropped future could leave half a write.
 
+mod config;
 mod log;
 mod namespace;
 mod store;
@@ -15,6 +16,7 @@ use std::io;
 
 use pinstate_core::{Error, ErrorKind, Operation};
 
+pub use config::{LogConfig, LogFactory};
 pub use store::LogStore;
 
 /// The backend's name, in errors and reports.

@@ -130,7 +130,7 @@ impl LogStore {
 }
 
 /// What the store claims. Each line is a promise that the suite tests.
-fn capabilities() -> Capabilities {
+pub(crate) fn capabilities() -> Capabilities {
     let mut claims = Capabilities::minimal();
     claims.persistent = true;
     claims.exclusive_open = true;

@@ -25,6 +25,8 @@ mod units;
 mod unknown;
 mod uri;
 
+pub use figment::value::Dict;
+
 pub use describe::{DURATION, Description, KeyDoc, SIZE};
 pub use file::{Config, StoreConfig};
 pub use place::Place;

@@ -76,17 +76,17 @@ pub(super) fn line(progress: &Progress, dead: u64) -> String {
         line.push_str(&format!(" {:.0}/s {bytes}/s", progress.rows_per_second));
     }
     line.push_str(&format!(" | parts {complete}/{all} | dead {dead}"));
-    if progress.retries > 0 {
-        line.push_str(&format!(" | retries {}", progress.retries));
-    }
-    if let Some(reason) = &progress.throttled {
-        line.push_str(&format!(" | throttled: {reason}"));
-    }
     if complete < all {
         let left = progress
             .remaining()
             .map_or("unknown".to_owned(), |left| HumanDuration(left).to_string());
         line.push_str(&format!(" | ETA {left}"));
+    }
+    if progress.retries > 0 {
+        line.push_str(&format!(" | retries {}", progress.retries));
+    }
+    if let Some(reason) = &progress.throttled {
+        line.push_str(&format!(" | throttled: {reason}"));
     }
     line
 }
