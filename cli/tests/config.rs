@@ -1,5 +1,8 @@
 //! The configuration as users make, judge and read it, with every backend of the program.
 
+#![cfg(all(feature = "fjall", feature = "memory", feature = "scylla", feature = "sled"))]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod common;
 
 use std::os::unix::fs::PermissionsExt;

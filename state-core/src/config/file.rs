@@ -36,7 +36,9 @@ pub struct StoreConfig {
     pub settings: Settings,
 }
 
-/// The configuration as a whole. Its documentation is what users read.
+/// The configuration as a whole. Its documentation is what users read: a section is a field
+/// whose type says its keys, and is known from here to the check of keys, new files, the
+/// reference and the schema.
 #[derive(JsonSchema, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "it describes, and the values are read key by key")]
@@ -175,8 +177,8 @@ impl Reader {
             }
         };
         let description = Config::description();
-        for key in root.keys().filter(|key| !description.names().contains(&key.as_str())) {
-            let problem = Problem::unknown(self.place(key), key, &description.names());
+        for (key, known) in description.unknown(&root) {
+            let problem = Problem::unknown(self.place(&key), &key, &known);
             self.problems.push(problem);
         }
         let default_store =

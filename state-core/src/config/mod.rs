@@ -13,6 +13,10 @@
 //!
 //! `PINSTATE_STORES__MAIN__PATH` overrides the path. Unknown keys are refused with the
 //! place they stand in and the nearest known key.
+//!
+//! What a key means, its default and its unit are said once: by the type that it is read into
+//! ([`Description`]). Help, example files, the reference and the schema for editors come from
+//! that.
 
 mod describe;
 mod file;
