@@ -81,8 +81,8 @@ fn wrong_values_name_the_key_and_what_it_may_be() {
         ("consistency=LOCAL_QUORM", vec!["'consistency'", "LOCAL_QUORUM"]),
         ("timeout=10", vec!["'timeout'", "duration"]),
         ("num_conns=-1", vec!["'num_conns'"]),
-        ("retry_policy.retryable_errors=timeout", vec!["'retry_policy'"]),
-        ("tls.ca=/x", vec!["'tls'", "ca_file"]),
+        ("retry_policy.retryable_errors=timeout", vec!["'retry_policy.retryable_errors'"]),
+        ("tls.ca=/x", vec!["'tls.ca'", "ca_file"]),
         ("tls=yes", vec!["'tls'", "true, false or", "'ca_file'"]),
         // Neither goes in the clear because of how it was put.
         ("tls.ca_file=/x", vec!["'tls'", "'enabled' is not set"]),

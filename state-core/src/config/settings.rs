@@ -217,7 +217,9 @@ impl Settings {
             kind if path.is_empty() => Problem::of_all(self.place(""), kind.to_string()),
             kind => {
                 let keys = description.keys();
-                let wanted = documented(&keys, &path).map(|key| &key.kind);
+                // Of a table the parser says more: which keys it has.
+                let value = documented(&keys, &path).filter(|key| key.keys.is_empty());
+                let wanted = value.map(|key| &key.kind);
                 let reason = match (kind, wanted) {
                     (Kind::UnknownVariant(word, known), _) => {
                         let near = nearest(word, known.iter().copied())
