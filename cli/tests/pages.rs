@@ -6,6 +6,8 @@
 //! * `console` has commands behind `$ ` and below each what it prints, where `…` stands for
 //!   anything and a last line `[exit 3]` for the exit code, which is 0 without.
 //! * An HTML comment that begins with `run` is `sh` that readers do not see.
+//!
+//! Tables that are made from the code are compared with it.
 
 #![cfg(all(feature = "fjall", feature = "scylla", feature = "sled"))]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -21,6 +23,7 @@ use std::process::{Command, Stdio};
 use common::{Place, finish};
 use here::Here;
 use pulldown_cmark::{CodeBlockKind, Event, Parser, Tag, TagEnd};
+use serde_json::Value;
 
 /// What a page has done.
 enum Step {
@@ -165,6 +168,78 @@ fn run(page: &str, variables: &[(&str, &str)]) {
             exit.trim()
         );
     }
+}
+
+/// What the binary says of itself, in JSON.
+fn told(args: &[&str]) -> Vec<Value> {
+    common::run(Place::new().bare().args(args).args(["--output", "json"])).good().json()
+}
+
+/// The part of a page that is made from the code must be what the code makes today; with
+/// `PINSTATE_WRITE_DOCS=1` it is written.
+fn is_generated(page: &str, name: &str, made: &str) {
+    let path = root().join(page);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let begin = format!("<!-- generated: {name} -->\n");
+    let (before, rest) = text.split_once(&begin).unwrap();
+    let (_, after) = rest.split_once("<!-- end -->").unwrap();
+    let new = format!("{before}{begin}\n{}\n\n<!-- end -->{after}", made.trim());
+    if std::env::var_os("PINSTATE_WRITE_DOCS").is_some() {
+        std::fs::write(&path, &new).unwrap();
+    } else if text != new {
+        panic!("{page} is not what the code says: run this test with PINSTATE_WRITE_DOCS=1");
+    }
+}
+
+#[test]
+fn the_table_of_capabilities_is_the_backends_own() {
+    let backends = told(&["backends"]);
+    let name = |backend: &Value| backend["backend"].as_str().unwrap().to_owned();
+    let mut table = String::from("| |");
+    for backend in &backends {
+        write!(table, " {} |", name(backend)).unwrap();
+    }
+    writeln!(table, "\n|---|{}", "---|".repeat(backends.len())).unwrap();
+    for capability in backends[0]["capabilities"].as_object().unwrap().keys() {
+        write!(table, "| `{capability}` |").unwrap();
+        for backend in &backends {
+            let cell = match &backend["capabilities"][capability] {
+                Value::Bool(can) => if *can { "yes" } else { "no" }.to_owned(),
+                Value::Object(durability) => {
+                    let (how, what) = durability.iter().next().unwrap();
+                    format!("{how}, {}", what["consistency"].as_str().unwrap())
+                }
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            write!(table, " {cell} |").unwrap();
+        }
+        table.push('\n');
+    }
+    is_generated("docs/choosing.md", "capabilities", &table);
+}
+
+#[test]
+#[cfg(feature = "conformance")]
+fn the_page_of_clauses_is_the_suites_own() {
+    let mut page = String::new();
+    for clause in told(&["conformance", "list"]) {
+        let id = clause["clause"].as_str().unwrap();
+        let clause = &told(&["conformance", "explain", id])[0];
+        let texts = |field: &str| -> Vec<String> {
+            let all = clause[field].as_array().unwrap().iter();
+            all.map(|text| text.as_str().unwrap().to_owned()).collect()
+        };
+        writeln!(page, "### {id}\n\n**{}**\n", clause["title"].as_str().unwrap()).unwrap();
+        writeln!(page, "Why: {}.\n", texts("why").join("; ")).unwrap();
+        let kills = clause["kills"].as_array().unwrap();
+        for kill in kills {
+            let field = |name: &str| kill[name].as_str().unwrap().to_owned();
+            writeln!(page, "* `{}`: {}", field("mutant"), field("does")).unwrap();
+        }
+        page.push_str(if kills.is_empty() { "* no store broken on purpose shows that it can fail\n\n" } else { "\n" });
+    }
+    is_generated("docs/clauses.md", "clauses", &page);
 }
 
 #[test]
