@@ -4,7 +4,12 @@
 //! Links from page to page become links between modules. What they lead to otherwise is no part
 //! of the book, so the path in the repository is all that is left of them.
 
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a build stops by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    reason = "a build stops by panicking"
+)]
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
