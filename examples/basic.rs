@@ -1,5 +1,7 @@
 //! A pinset in a folder: adding, reading, listing and removing pins.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::sync::Arc;
 
 use pinstate_core::pin::{Cid, Pin};

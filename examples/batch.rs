@@ -1,5 +1,7 @@
 //! Many pins at a time, and an export of them as ipfs-cluster reads it.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::sync::Arc;
 
 use pinstate_core::pin::{Cid, Pin};

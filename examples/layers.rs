@@ -4,6 +4,8 @@
 //! cargo run -p pinstate-docs --example layers -- sled:/srv/pins
 //! ```
 
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::time::Duration;
 
 use pinstate_core::config::{Config, OpenOptions, Registry};

@@ -3,6 +3,8 @@
 //! `Control::listen` would let an operator take the steps with `pinstate mirror`; here the
 //! program takes them itself.
 
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

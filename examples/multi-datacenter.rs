@@ -6,6 +6,8 @@
 //! cargo run -p pinstate-docs --example multi-datacenter -- HOST:9042 dc2
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
+
 use std::process::ExitCode;
 use std::sync::Arc;
 

@@ -2,7 +2,7 @@
 //! and in one shell, in a folder of its own that has the pinsets of the repository in it.
 //!
 //! * `sh` is run and has to end well.
-//! * `sh no-run` is not, and its first line says why, as a comment.
+//! * `sh skipped` is not, and its first line says why, as a comment.
 //! * `console` has commands behind `$ ` and below each what it prints, where `…` stands for
 //!   anything and a last line `[exit 3]` for the exit code, which is 0 without.
 //! * An HTML comment that begins with `run` is `sh` that readers do not see.
@@ -51,7 +51,7 @@ fn steps(page: &str, text: &str) -> Vec<Step> {
             Event::Text(text) if fence.is_some() => code.push_str(&text),
             Event::End(TagEnd::CodeBlock) => match fence.take().unwrap().as_str() {
                 "sh" => steps.push(Step::Shell(std::mem::take(&mut code))),
-                "sh no-run" => assert!(
+                "sh skipped" => assert!(
                     code.starts_with("# Not run here: "),
                     "{page}: a fence that is not run says why, as '# Not run here: …':\n{code}"
                 ),
