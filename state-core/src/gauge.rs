@@ -12,7 +12,7 @@ pub enum GaugeKind {
 }
 
 macro_rules! gauges {
-    ($($name:ident = $text:literal, $kind:ident, $about:literal;)*) => {
+    ($($name:ident = $text:literal, $kind:ident, $unit:literal, $about:literal;)*) => {
         /// A number that a store may tell of itself.
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
         #[non_exhaustive]
@@ -34,6 +34,12 @@ macro_rules! gauges {
                 match self { $(Self::$name => GaugeKind::$kind,)* }
             }
 
+            /// What is counted or measured.
+            #[must_use]
+            pub const fn unit(self) -> &'static str {
+                match self { $(Self::$name => $unit,)* }
+            }
+
             /// What it says, in a line.
             #[must_use]
             pub const fn about(self) -> &'static str {
@@ -44,22 +50,22 @@ macro_rules! gauges {
 }
 
 gauges! {
-    Connections = "connections", Level, "Open connections to the nodes of a cluster";
-    Nodes = "nodes", Level, "Nodes of the cluster that the driver knows";
-    NodesReachable = "nodes_reachable", Level, "Of these, nodes that have a connection and are not silent";
-    NodesDemoted = "nodes_demoted", Level, "Nodes that are silent or do not reach their peers, and are asked last";
-    NodeDemotions = "node_demotions", Total, "How often a node was found to be so";
-    RequestsUnderWay = "requests_in_flight", Level, "Requests to a cluster that are under way";
-    RequestsLimit = "requests_limit", Level, "Most requests that may be under way";
-    RequestsWaiting = "requests_waiting", Level, "Requests that wait for a place among those under way";
-    Requests = "requests", Total, "Requests about single records";
-    RequestWaits = "request_waits", Total, "Requests that had to wait for a place";
-    RequestWaitSeconds = "request_wait_seconds", Total, "How long requests waited for a place, in all";
-    RequestRefusals = "request_refusals", Total, "Requests that were refused a place";
-    SecondNodeRequests = "second_node_requests", Total, "Requests whose first node did not answer in time, so that another was asked";
-    DegradedReads = "degraded_reads", Total, "Reads at a lower consistency than configured";
-    ScanPageFailures = "scan_page_failures", Total, "Attempts at a page of a scan that failed";
-    AmbiguousControlWrites = "ambiguous_control_writes", Total, "Control writes whose answer left open what happened";
+    Connections = "connections", Level, "connections", "Open connections to the nodes of a cluster";
+    Nodes = "nodes", Level, "nodes", "Nodes of the cluster that the driver knows";
+    NodesReachable = "nodes_reachable", Level, "nodes", "Of these, nodes that have a connection and are not silent";
+    NodesDemoted = "nodes_demoted", Level, "nodes", "Nodes that are silent or do not reach their peers, and are asked last";
+    NodeDemotions = "node_demotions", Total, "times", "How often a node was found to be so";
+    RequestsUnderWay = "requests_in_flight", Level, "requests", "Requests to a cluster that are under way";
+    RequestsLimit = "requests_limit", Level, "requests", "Most requests that may be under way";
+    RequestsWaiting = "requests_waiting", Level, "requests", "Requests that wait for a place among those under way";
+    Requests = "requests", Total, "requests", "Requests about single records";
+    RequestWaits = "request_waits", Total, "requests", "Requests that had to wait for a place";
+    RequestWaitSeconds = "request_wait_seconds", Total, "seconds", "How long requests waited for a place, in all";
+    RequestRefusals = "request_refusals", Total, "requests", "Requests that were refused a place";
+    SecondNodeRequests = "second_node_requests", Total, "requests", "Requests whose first node did not answer in time, so that another was asked";
+    DegradedReads = "degraded_reads", Total, "reads", "Reads at a lower consistency than configured";
+    ScanPageFailures = "scan_page_failures", Total, "attempts", "Attempts at a page of a scan that failed";
+    AmbiguousControlWrites = "ambiguous_control_writes", Total, "writes", "Control writes whose answer left open what happened";
 }
 
 impl fmt::Display for Gauge {
