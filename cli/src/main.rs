@@ -18,6 +18,7 @@ mod exit;
 mod formats;
 mod input;
 mod logging;
+mod observe;
 mod outfile;
 mod output;
 mod paths;
@@ -35,6 +36,6 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(exit) => return exit.into(),
     };
-    logging::start();
+    logging::start(args.global.log_format);
     commands::run(args).into()
 }

@@ -18,7 +18,7 @@ use crate::backends::cql;
 use crate::backends::{DEFAULT_BACKEND, registry};
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
-use crate::{logging, paths, redact, staging};
+use crate::{logging, observe, paths, redact, staging};
 
 /// What a command is going to do with the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,6 +50,7 @@ impl Choice {
             None => paths::default_config().filter(|file| file.exists()),
         };
         let config = Config::load(file.as_deref(), VARIABLES)?;
+        logging::configure(&config.log, global.log_format);
         let named = global.store.clone().or_else(|| config.default_store.clone());
         Ok(Self { registry: registry(), config, file, named })
     }
@@ -193,7 +194,8 @@ impl Session {
         // Traces cost something for each call, so they are there when somebody reads them.
         let layers = choice.layers(&name)?;
         let trace = layers.trace || logging::wanted();
-        let layers = layers.with_trace(trace);
+        let layers = layers.with_trace(trace).with_trace_every(choice.config.log.every());
+        let layers = observe::observed(layers, global);
         let store = match choice.open(&name, OpenOptions::new()).await {
             Err(error) if error.kind() == ErrorKind::NoStore && access == Access::Create => {
                 let store = choice.open(&name, OpenOptions::create()).await?;
@@ -216,6 +218,9 @@ impl Session {
             }
             opened => opened?,
         };
+        if let Some(metrics) = global.metrics.get() {
+            metrics.watch(&store);
+        }
         let session =
             Self { store: layers.apply(store), namespace: global.namespace.clone(), out, access };
         match session.prepare().await {

@@ -8,11 +8,11 @@ use figment::value::{Dict, Value};
 use figment::{Figment, Source};
 
 use super::unknown::{hint, nearest};
-use super::{Settings, invalid};
+use super::{LogConfig, MetricsConfig, Settings, invalid};
 use crate::error::Result;
 
 const PREFIX: &str = "PINSTATE_";
-const KEYS: [&str; 2] = ["default_store", "stores"];
+const KEYS: [&str; 4] = ["default_store", "log", "metrics", "stores"];
 
 /// What the file and the environment say.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,10 @@ pub struct Config {
     pub default_store: Option<String>,
     /// The stores by name.
     pub stores: BTreeMap<String, StoreConfig>,
+    /// Where the program's metrics are.
+    pub metrics: MetricsConfig,
+    /// What the program logs.
+    pub log: LogConfig,
 }
 
 /// One configured store.
@@ -120,7 +124,17 @@ impl Config {
                 stores.insert(name.clone(), StoreConfig { backend, settings });
             }
         }
-        let config = Self { default_store, stores };
+        let table = |name: &str| {
+            let Some(table) = root.get(name) else { return Ok(None) };
+            let values = table.as_dict().cloned().ok_or_else(|| {
+                invalid(format!("'{name}' in {} must be a table", place(figment, name)))
+            })?;
+            Ok(Some(Settings::from_file(figment.clone(), name.to_owned(), values)))
+        };
+        let metrics = table("metrics")?.map(|table| MetricsConfig::read(&table)).transpose()?;
+        let log = table("log")?.map(|table| LogConfig::read(&table)).transpose()?;
+        let (metrics, log) = (metrics.unwrap_or_default(), log.unwrap_or_default());
+        let config = Self { default_store, stores, metrics, log };
         if let Some(name) = &config.default_store {
             config.store(name).map_err(|error| {
                 invalid(format!(
