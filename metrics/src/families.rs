@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use pinstate_core::layer::Call;
-use pinstate_core::{ErrorKind, Outcome};
+use pinstate_core::{ErrorKind, Operation, Outcome};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -179,6 +179,11 @@ impl Families {
             drop(self.attempt_errors.get_or_create(&AttemptError::of(call, kind)));
             drop(self.retries.get_or_create(&AttemptError::of(call, kind)));
         }
+        if call.operation == Operation::Scan {
+            for family in [&self.scan_rows, &self.scan_damaged_rows, &self.scan_pages] {
+                drop(family.get_or_create(&of));
+            }
+        }
         Handles {
             operations: self.operations.get_or_create_owned(&of),
             duration: self.duration.get_or_create_owned(&of),
@@ -188,7 +193,9 @@ impl Families {
         }
     }
 
+    /// How long attempts wait; none was refused a place where it is the first.
     pub(crate) fn queue_wait(&self, backend: &'static str) -> Histogram {
+        drop(self.queue_refusals.get_or_create(&At { backend }));
         self.queue_wait.get_or_create_owned(&At { backend })
     }
 }
