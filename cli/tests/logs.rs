@@ -98,7 +98,7 @@ fn of_operations_that_succeed_a_sample_is_logged() {
     let file = place.write("pins.ndjson", pins);
     logged(&place, "", &["import", &file]).good();
     // Each page of a listing is an operation.
-    let list = ["pin", "list"];
+    let list = ["pin", "ls"];
     let of = |log: &str| events(&logged(&place, log, &list).good()).len();
     let all = of("[log]\nformat = \"json\"\nlevel = \"debug\"\n");
     assert!(all > 2);
@@ -141,13 +141,14 @@ fn a_failure_is_logged_with_what_it_was_and_without_the_key() {
 fn no_key_is_logged_at_info_or_above_whatever_is_done() {
     let place = Place::new();
     let file = place.write("pins.ndjson", common::lines(0, 20, "a"));
+    let store = place.sled();
     let log = "[log]\nformat = \"json\"\nlevel = \"info\"\nfilters = { sled = \"info\" }\n";
     let mut commands: Vec<Vec<&str>> = vec![
         vec!["import", &file],
-        vec!["pin", "list"],
+        vec!["pin", "ls"],
         vec!["count"],
         vec!["export"],
-        vec!["verify", &file],
+        vec!["verify", &file, &store],
         vec!["health"],
     ];
     let (there, missing) = (cid(3), cid(1_000));
@@ -156,12 +157,17 @@ fn no_key_is_logged_at_info_or_above_whatever_is_done() {
         commands.push(vec!["pin", verb, &missing]);
     }
     for args in commands {
-        for event in events(&logged(&place, log, &args)) {
+        let ran = logged(&place, log, &args);
+        assert_ne!(ran.code, Some(2), "{ran:?}");
+        for event in events(&ran) {
             for n in (0..20).chain([1_000]) {
                 assert!(!tells(&event.to_string(), &cid(n)), "{args:?}: {event}");
             }
         }
     }
+    // They are told at debug, so it is the level that keeps them back.
+    let ran = logged(&place, &log.replace("info", "debug"), &["pin", "get", &cid(4)]).good();
+    assert!(events(&ran).iter().any(|event| tells(&event.to_string(), &cid(4))), "{ran:?}");
 }
 
 #[test]

@@ -41,15 +41,17 @@ impl Serving {
         answer
     }
 
-    /// Asks until a line is among the metrics.
-    fn tells(&self, line: &str) {
+    /// Asks until a series has at least this value.
+    fn tells(&self, series: &str, value: f64) {
         let end = std::time::Instant::now() + common::PATIENCE;
         loop {
             let metrics = self.asked("/metrics");
-            if metrics.lines().any(|told| told == line) {
+            let told =
+                metrics.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+            if told.is_some_and(|told| told.parse::<f64>().unwrap() >= value) {
                 return;
             }
-            assert!(std::time::Instant::now() < end, "no '{line}' in {metrics}");
+            assert!(std::time::Instant::now() < end, "no {series} {value} in {metrics}");
             std::thread::yield_now();
         }
     }
@@ -68,15 +70,15 @@ fn an_import_tells_of_the_records_that_it_has_written_and_ends_as_ever() {
     let args = ["import", "--metrics", "127.0.0.1:0", "--format", "ndjson", "--mode", "merge"];
     let mut serving = Serving::start(place.command(&args).stdin(Stdio::piped()));
     let mut input = serving.child.stdin.take().unwrap();
-    // Enough for two batches; the third is still open while the input is.
-    input.write_all(lines(0, 2_500, "a").as_bytes()).unwrap();
-    serving.tells("pinstate_records_total{backend=\"sled\",operation=\"apply\"} 2000");
-    serving.tells("pinstate_stores_open{backend=\"sled\"} 1");
+    // Enough for a few batches, and the end is not there yet.
+    input.write_all(lines(0, 10_000, "a").as_bytes()).unwrap();
+    serving.tells("pinstate_records_total{backend=\"sled\",operation=\"apply\"}", 1_000.0);
+    serving.tells("pinstate_stores_open{backend=\"sled\"}", 1.0);
     assert!(serving.asked("/healthz").ends_with("ok\n"));
     drop(input);
     assert!(serving.child.wait().unwrap().success());
     assert!(TcpStream::connect(&serving.address).is_err());
-    assert_eq!(place.count(), 2_500);
+    assert_eq!(place.count(), 10_000);
 }
 
 #[test]
@@ -104,7 +106,7 @@ fn a_mirror_tells_of_both_of_its_stores() {
     run(place.bare().args(["--store", &from, "import", &file])).good();
     let args = ["mirror", "start", "--from", &from, "--to", &to, "--job", "job"];
     let serving = Serving::start(place.bare().args(args).args(["--metrics", "127.0.0.1:0"]));
-    serving.tells("pinstate_stores_open{backend=\"sled\"} 2");
+    serving.tells("pinstate_stores_open{backend=\"sled\"}", 2.0);
 }
 
 #[test]

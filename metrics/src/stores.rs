@@ -50,7 +50,9 @@ impl Collector for Stores {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let (open, told) = self.asked();
         let mut levels = |name: &str, about: &str, values: &ByBackend| {
-            let mut family = encoder.encode_descriptor(name, about, None, MetricType::Gauge)?;
+            // A full stop, as the library adds it to what is registered.
+            let about = format!("{about}.");
+            let mut family = encoder.encode_descriptor(name, &about, None, MetricType::Gauge)?;
             for (&backend, &value) in values {
                 ConstGauge::new(value).encode(family.encode_family(&At { backend })?)?;
             }
@@ -67,7 +69,8 @@ impl Collector for Stores {
         for (gauge, values) in &told {
             if gauge.kind() == GaugeKind::Total {
                 let (name, kind) = (backend_metric(*gauge), MetricType::Counter);
-                let mut family = encoder.encode_descriptor(&name, gauge.about(), None, kind)?;
+                let about = format!("{}.", gauge.about());
+                let mut family = encoder.encode_descriptor(&name, &about, None, kind)?;
                 for (&backend, &value) in values {
                     ConstCounter::new(value).encode(family.encode_family(&At { backend })?)?;
                 }
@@ -75,8 +78,8 @@ impl Collector for Stores {
         }
         let connections = told.get(&Gauge::Connections).and_then(|told| told.get(scylla::BACKEND));
         if let Some(&connections) = connections {
-            let (name, about) = (OLD_CONNECTIONS.name, OLD_CONNECTIONS.about);
-            let old = encoder.encode_descriptor(name, about, None, MetricType::Gauge)?;
+            let (name, about) = (OLD_CONNECTIONS.name, format!("{}.", OLD_CONNECTIONS.about));
+            let old = encoder.encode_descriptor(name, &about, None, MetricType::Gauge)?;
             ConstGauge::new(connections).encode(old)?;
         }
         Ok(())
