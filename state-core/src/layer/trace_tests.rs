@@ -10,9 +10,12 @@ use super::*;
 use crate::error::{Error, ErrorKind, Operation, Outcome};
 use crate::pin::Cid;
 
-/// Keeps each event: its level and its fields, as text.
+/// An event: its level and its fields, as text.
+type Event = (Level, BTreeMap<String, String>);
+
+/// Keeps each event.
 #[derive(Clone, Default)]
-struct Events(Arc<parking_lot::Mutex<Vec<(Level, BTreeMap<String, String>)>>>);
+struct Events(Arc<parking_lot::Mutex<Vec<Event>>>);
 
 struct Fields<'a>(&'a mut BTreeMap<String, String>);
 
@@ -52,7 +55,7 @@ impl Events {
         self.0.lock().iter().map(|(level, _)| *level).collect()
     }
 
-    fn last(&self) -> (Level, BTreeMap<String, String>) {
+    fn last(&self) -> Event {
         self.0.lock().last().cloned().unwrap()
     }
 }
