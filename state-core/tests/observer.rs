@@ -254,3 +254,30 @@ async fn the_wait_for_a_place_is_told() {
     assert!(notes.taken().contains(&"refused get".to_owned()));
     assert!(matches!(*notes.wait.lock(), Some((wait, false)) if wait >= Duration::from_secs(1)));
 }
+
+/// Knows of no record, and says so with an error.
+#[derive(Debug)]
+struct Empty;
+
+impl Policy for Empty {
+    async fn run<T, F, Fut>(&self, call: Call<'_>, attempt: F) -> Result<T>
+    where
+        T: Send,
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        match call.key {
+            Some(key) => Err(Error::not_found(call.operation, key.clone())),
+            None => attempt().await,
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_no_failure() {
+    let (store, notes) = observed(wrap(bent_store().0, Empty));
+    let pins = namespace(&store).await;
+    let key = Key::copy_from(b"a");
+    pins.get(&key, ReadOptions::new()).await.unwrap_err();
+    assert_eq!(notes.taken().last().unwrap(), "ended get: well after 1");
+}
