@@ -91,8 +91,8 @@ pub(crate) struct Global {
     /// Form of the output. auto: text where stdout is a terminal, JSON elsewhere
     #[arg(long, value_enum, env = "PINSTATE_OUTPUT", default_value_t, global = true)]
     pub(crate) output: Form,
-    /// Form of the log, which goes to stderr [default: 'format' of [log] in the configuration,
-    /// else text]
+    /// Form of the log, which goes to stderr [default: 'log.format' of the configuration, else
+    /// text]
     #[arg(long, value_enum, value_name = "FORM", env = "PINSTATE_LOG_FORMAT", global = true)]
     pub(crate) log_format: Option<LogForm>,
     /// Who is told what the stores do, where anybody wants to know.

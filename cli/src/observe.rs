@@ -16,8 +16,8 @@ use crate::session::Choice;
 /// Where they are.
 #[derive(Debug, Args)]
 pub(crate) struct MetricsArgs {
-    /// Serve metrics for Prometheus at http://ADDR/metrics while this runs [default: 'listen' of
-    /// [metrics] in the configuration, else none]
+    /// Serve metrics for Prometheus on this address, under /metrics, while this runs [default:
+    /// 'metrics.listen' of the configuration, else none are served]
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
 }

@@ -1,6 +1,6 @@
 //! What stores do, as numbers for Prometheus.
 //!
-//! [`Metrics`] is an [`Observer`](pinstate_core::layer::Observer): put it into the
+//! [`Metrics`] is an [`Observer`]: put it into the
 //! [`Layers`](pinstate_core::layer::Layers) of each store, and
 //! [`watch`](Metrics::watch) the store itself where it may have numbers of its own. What was
 //! counted is a text ([`Metrics::encode`]) that a program serves as it likes, or an
