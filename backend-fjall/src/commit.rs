@@ -6,7 +6,7 @@
 //! answers. So no two writes ever race for a key, no reader sees what is not durable yet, and
 //! the more clients wait for the disk, the more share each wait.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -146,8 +146,9 @@ fn serve(engine: &Engine, mut jobs: mpsc::Receiver<Job>) {
 struct Group<'e> {
     engine: &'e Engine,
     /// What stands under each key after the group so far; `None` where nothing does. One
-    /// batch of the engine must not have a key twice.
-    pending: HashMap<(u64, Bytes), Option<Row>>,
+    /// batch of the engine must not have a key twice; and in the order of the keys it is sooner
+    /// in the engine's table.
+    pending: BTreeMap<(u64, Bytes), Option<Row>>,
     tables: HashMap<u64, Tables>,
     bytes: usize,
     waiting: Vec<(Operation, Outcomes, Reply)>,
@@ -157,7 +158,7 @@ impl<'e> Group<'e> {
     fn new(engine: &'e Engine) -> Self {
         Self {
             engine,
-            pending: HashMap::new(),
+            pending: BTreeMap::new(),
             tables: HashMap::new(),
             bytes: 0,
             waiting: Vec::new(),
@@ -287,7 +288,7 @@ impl<'e> Group<'e> {
 fn commit(
     engine: &Engine,
     tables: &HashMap<u64, Tables>,
-    pending: HashMap<(u64, Bytes), Option<Row>>,
+    pending: BTreeMap<(u64, Bytes), Option<Row>>,
 ) -> Result<()> {
     if pending.is_empty() {
         return Ok(());

@@ -26,8 +26,8 @@
 //! engine's journal may be believed; `engine.rs` the opened engine and its keyspaces;
 //! `catalog.rs` namespaces and control records; `commit.rs` the one writer and its groups;
 //! `durability.rs` what an acknowledged write is safe from; `room.rs` a namespace and its end;
-//! `rows.rs` a namespace at one moment, `scan.rs` and `split.rs` passes over it; `format.rs` the
-//! bytes of a row; `pool.rs` the threads that read; `error.rs` what failures are called.
+//! `readers.rs` where reads are made; `rows.rs` a namespace at one moment, `scan.rs` and
+//! `split.rs` passes over it; `format.rs` the bytes of a row; `error.rs` what failures are called.
 //!
 //! # On the disk
 //!
@@ -70,6 +70,8 @@
 //!   acknowledged writes behind a damaged one. This backend reads the journal first and refuses
 //!   that. A damaged *last* batch cannot be told from one that was never finished, and is cut
 //!   off; so [`detects_damage`](pinstate_core::Capabilities::detects_damage) is not declared.
+//! * A read of a keyspace sees a batch that is only half written, while one of a snapshot does not:
+//!   so every read, of a single row as well, is one of a snapshot.
 //! * Its journal is given 64 MiB when it is made, as a hole: a full disk is met while writing
 //!   into it. What is left of the room is taken away when the store is closed.
 //! * It panics over some damage. A panic while the store is opened is `Corrupt`, and a later one
@@ -88,7 +90,7 @@ mod error;
 mod format;
 mod journal;
 mod namespace;
-mod pool;
+mod readers;
 mod room;
 mod rows;
 mod scan;

@@ -16,7 +16,7 @@ use crate::commit::{Rule, Writes};
 use crate::error::engine as engine_error;
 use crate::format::{Row, damaged, engine_key};
 use crate::room::Space;
-use crate::rows::Look;
+use crate::rows::{Found, Look};
 use crate::scan::FjallScan;
 use crate::split;
 use crate::store::Core;
@@ -50,14 +50,31 @@ impl FjallNamespace {
         Self { core, space }
     }
 
-    /// Reads what the namespace is now, on a thread that may block.
+    /// Reads many rows of what the namespace is now.
     async fn read<T: Send + 'static>(
         &self,
         operation: Operation,
-        read: impl FnOnce(&Look) -> Result<T> + Send + 'static,
+        read: impl FnOnce(&Look<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let tables = self.space.tables(operation)?;
-        self.core.pool.run(operation, move || read(&tables.look())).await
+        self.core.readers.pass(operation, move || read(&tables.look())).await
+    }
+
+    /// Reads one row: here if that is quick, or else on a thread that may block.
+    async fn read_row<T: Send + 'static>(
+        &self,
+        operation: Operation,
+        key: &Key,
+        read: impl Fn(&Look<'_>, &Key) -> Result<T> + Copy + Send + 'static,
+    ) -> Result<T> {
+        let here = || self.space.read_here(|tables| read(&tables.look(), key));
+        if let Some(answer) = self.core.readers.here(operation, here) {
+            // Who does nothing but read quick rows must let other tasks have their turn, too.
+            tokio::task::coop::consume_budget().await;
+            return answer;
+        }
+        let (tables, key) = (self.space.tables(operation)?, key.clone());
+        self.core.readers.point(operation, move || read(&tables.look(), &key)).await
     }
 
     async fn write(
@@ -87,8 +104,13 @@ impl FjallNamespace {
     }
 }
 
+/// A short value is a slice of a block, which it would keep in memory.
+fn short(value: Bytes) -> Bytes {
+    if value.len() < 1_024 { Bytes::copy_from_slice(&value) } else { value }
+}
+
 /// The live record under a key.
-fn get(look: &Look, operation: Operation, key: &Key) -> Result<Option<Record>> {
+fn get(look: &Look<'_>, operation: Operation, key: &Key) -> Result<Option<Record>> {
     let engine_key = engine_key(key.as_bytes());
     let failed = |error| engine_error(error, operation).with_key(key.clone());
     let Some(found) = look.find(&engine_key).map_err(failed)? else { return Ok(None) };
@@ -98,9 +120,7 @@ fn get(look: &Look, operation: Operation, key: &Key) -> Result<Option<Record>> {
     }
     let value = look.value(&engine_key, &head).map_err(failed)?;
     let value = value.map_err(|reason| damaged(operation, key, reason))?;
-    // A short value is a slice of a block, which it would keep in memory.
-    let value = if value.len() < 1_024 { Bytes::copy_from_slice(&value) } else { value };
-    Ok(Some(head.record(key.clone(), value)))
+    Ok(Some(head.record(key.clone(), short(value))))
 }
 
 #[async_trait]
@@ -114,8 +134,7 @@ impl Namespace for FjallNamespace {
     }
 
     async fn get(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
-        let key = key.clone();
-        self.read(Operation::Get, move |look| get(look, Operation::Get, &key)).await
+        self.read_row(Operation::Get, key, |look, key| get(look, Operation::Get, key)).await
     }
 
     async fn get_many(
@@ -125,20 +144,30 @@ impl Namespace for FjallNamespace {
     ) -> Result<Vec<Result<Option<Record>>>> {
         let keys = keys.to_vec();
         let operation = Operation::GetMany;
-        let read =
-            move |look: &Look| Ok(keys.iter().map(|key| get(look, operation, key)).collect());
+        let read = move |look: &Look<'_>| {
+            // In their order, in which what one needs is often what the one before has read.
+            let mut order: Vec<usize> = (0..keys.len()).collect();
+            order.sort_unstable_by_key(|&at| keys.get(at));
+            let mut found: Vec<_> = keys.iter().map(|_| Ok(None)).collect();
+            for at in order {
+                if let (Some(key), Some(found)) = (keys.get(at), found.get_mut(at)) {
+                    *found = get(look, operation, key);
+                }
+            }
+            Ok(found)
+        };
         self.read(operation, read).await
     }
 
     async fn has(&self, key: &Key, _options: ReadOptions) -> Result<bool> {
-        let key = key.clone();
-        let has = move |look: &Look| {
+        let has = |look: &Look<'_>, key: &Key| {
             let found = look.find(&engine_key(key.as_bytes()));
-            let found = found.map_err(|error| engine_error(error, Operation::Has).with_key(key))?;
+            let failed = |error| engine_error(error, Operation::Has).with_key(key.clone());
             // A damaged row is one that is there.
-            Ok(found.is_some_and(|found| found.map_or(true, |head| head.is_live())))
+            let is_there = |found: Found| found.map_or(true, |head| head.is_live());
+            Ok(found.map_err(failed)?.is_some_and(is_there))
         };
-        self.read(Operation::Has, has).await
+        self.read_row(Operation::Has, key, has).await
     }
 
     async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
@@ -240,7 +269,7 @@ impl Namespace for FjallNamespace {
 
     async fn count(&self, options: CountOptions) -> Result<Count> {
         let estimate = options.estimate;
-        let count = move |look: &Look| {
+        let count = move |look: &Look<'_>| {
             if estimate {
                 // What the engine's files and memory tables hold: overwritten rows, too.
                 return Ok(Count::Estimate(look.tables.rows.approximate_len() as u64));

@@ -73,6 +73,15 @@ impl Space {
         Err(error.with_context("namespace", &self.scope.namespace))
     }
 
+    /// Reads on the caller's thread, unless the namespace is about to end or has ended. It does
+    /// not end before that is over, and no handle on the engine is left behind.
+    pub(crate) fn read_here<T>(&self, read: impl FnOnce(&Tables) -> T) -> Option<T> {
+        match &*self.state.try_read()? {
+            State::Open(tables) => Some(read(tables)),
+            State::Gone | State::Closed => None,
+        }
+    }
+
     fn check_len(&self, operation: Operation, key: &Key, value: &[u8]) -> Result<()> {
         let limits = &self.capabilities;
         for (what, len, limit) in [

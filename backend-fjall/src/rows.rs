@@ -28,18 +28,18 @@ pub(crate) fn decode(key: &[u8], row: Bytes) -> Found {
 
 impl Tables {
     /// A namespace as it is now: all of a batch, or nothing of it.
-    pub(crate) fn look(&self) -> Look {
-        Look { snapshot: self.db.snapshot(), tables: self.clone() }
+    pub(crate) fn look(&self) -> Look<'_> {
+        Look { snapshot: self.db.snapshot(), tables: self }
     }
 }
 
 /// A namespace as it was at one moment.
-pub(crate) struct Look {
+pub(crate) struct Look<'t> {
     pub(crate) snapshot: Snapshot,
-    pub(crate) tables: Tables,
+    pub(crate) tables: &'t Tables,
 }
 
-impl Look {
+impl Look<'_> {
     /// The row under a key of the engine's.
     pub(crate) fn find(&self, key: &[u8]) -> fjall::Result<Option<Found>> {
         // Nothing is stored under a longer key, and the engine panics over one.

@@ -122,7 +122,7 @@ fn page(
     shown: Shown,
 ) -> Result<Option<(Vec<ScanItem>, Bytes)>> {
     let failed = |error| engine_error(error, Operation::Scan);
-    let look = Look { snapshot: reading.snapshot.clone(), tables: tables.clone() };
+    let look = Look { snapshot: reading.snapshot.clone(), tables };
     // After a page that was not taken, or an error, it begins where the scan stands.
     let rows = reading.rows.take().filter(|(_, at)| *at == position);
     let mut rows = match rows {
@@ -191,7 +191,7 @@ impl Scan for FjallScan {
             }
             Ok(page)
         };
-        let Some((items, last)) = self.core.pool.run(operation, read).await? else {
+        let Some((items, last)) = self.core.readers.pass(operation, read).await? else {
             return Ok(ScanStep::End(ScanEnd::new(self.given)));
         };
         self.given += items.len() as u64;

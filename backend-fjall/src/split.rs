@@ -16,7 +16,7 @@ const PURGED_AT_ONCE: usize = 4_096;
 
 /// The rows behind a place, with the engine's keys.
 fn rows(
-    look: &Look,
+    look: &Look<'_>,
     operation: Operation,
     after: Option<Bytes>,
 ) -> impl Iterator<Item = Result<(Bytes, Found)>> {
@@ -35,7 +35,7 @@ fn counts(found: &Found) -> bool {
 }
 
 /// How many live records there are, damaged ones included. Long values are not read.
-pub(crate) fn count(look: &Look) -> Result<u64> {
+pub(crate) fn count(look: &Look<'_>) -> Result<u64> {
     let mut count = 0;
     for row in rows(look, Operation::Count, None) {
         count += u64::from(counts(&row?.1));
@@ -47,7 +47,7 @@ pub(crate) fn count(look: &Look) -> Result<u64> {
 ///
 /// Every key is looked at, and one of so many kept, more sparsely the more there are: what is
 /// kept is never more than a few thousand keys.
-pub(crate) fn quantiles(look: &Look, parts: usize) -> Result<Vec<Bytes>> {
+pub(crate) fn quantiles(look: &Look<'_>, parts: usize) -> Result<Vec<Bytes>> {
     if parts < 2 {
         return Ok(Vec::new());
     }
@@ -77,7 +77,11 @@ pub(crate) fn quantiles(look: &Look, parts: usize) -> Result<Vec<Bytes>> {
 }
 
 /// The engine's keys of some markers older than `before`, behind a place.
-pub(crate) fn markers(look: &Look, after: Option<Bytes>, before: Version) -> Result<Vec<Bytes>> {
+pub(crate) fn markers(
+    look: &Look<'_>,
+    after: Option<Bytes>,
+    before: Version,
+) -> Result<Vec<Bytes>> {
     let old =
         |found: &Found| found.as_ref().is_ok_and(|head| !head.is_live() && head.version < before);
     rows(look, Operation::Purge, after)

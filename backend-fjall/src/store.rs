@@ -22,7 +22,7 @@ use crate::durability::Safety;
 use crate::engine::{CATALOG, Engine, rows_name, values_name};
 use crate::error::{closed, corrupt, engine as engine_error, no_namespace};
 use crate::namespace::FjallNamespace;
-use crate::pool::{Pool, aside};
+use crate::readers::{Readers, aside};
 use crate::room::Space;
 use crate::rows::Tables;
 use crate::{BACKEND, catalog, journal};
@@ -39,7 +39,7 @@ pub(crate) struct Core {
     /// Gone once the store is closed.
     open: RwLock<Option<(Engine, Folder)>>,
     closing: Mutex<()>,
-    pub(crate) pool: Pool,
+    pub(crate) readers: Readers,
     pub(crate) committer: Committer,
 }
 
@@ -125,12 +125,11 @@ impl Core {
         let capabilities = Arc::new(capabilities(config));
         let spaces = catch_unwind(AssertUnwindSafe(|| spaces(&engine, uuid, &capabilities)))
             .map_err(|_| corrupt(Operation::Open, "the engine could not read its files"))??;
-        let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
         Ok(Self {
             identity,
             capabilities,
             spaces: Arc::new(Mutex::new(spaces)),
-            pool: Pool::new(threads)?,
+            readers: Readers::start()?,
             committer: Committer::start(engine.clone())?,
             open: RwLock::new(Some((engine, folder))),
             closing: Mutex::new(()),
@@ -155,7 +154,7 @@ impl Core {
         for space in std::mem::take(&mut *self.spaces.lock()).values() {
             drop(space.close());
         }
-        self.pool.stop();
+        self.readers.stop();
         let synced = engine.sync(Operation::Close);
         // The engine waits for its own threads here; the lock goes last.
         let _panic = catch_unwind(AssertUnwindSafe(move || drop(engine)));
@@ -317,13 +316,13 @@ impl Store for FjallStore {
         let operation = Operation::ControlGet;
         let (engine, key) = (self.0.engine(operation)?, key.to_owned());
         let get = move || catalog::control_get(&engine, operation, &key);
-        self.0.pool.run(operation, get).await
+        self.0.readers.point(operation, get).await
     }
 
     async fn control_list(&self, prefix: &str) -> Result<Vec<(String, ControlRecord)>> {
         let operation = Operation::ControlList;
         let (engine, prefix) = (self.0.engine(operation)?, prefix.to_owned());
-        self.0.pool.run(operation, move || catalog::control_list(&engine, &prefix)).await
+        self.0.readers.point(operation, move || catalog::control_list(&engine, &prefix)).await
     }
 
     async fn control_set(&self, key: &str, expect: Expect, value: &[u8]) -> Result<ControlWritten> {
@@ -367,7 +366,7 @@ impl Store for FjallStore {
                 .with_detail("bytes on disk", bytes.to_string())
                 .with_detail("journals", engine.db.journal_count().to_string()))
         };
-        self.0.pool.run(operation, look).await
+        self.0.readers.point(operation, look).await
     }
 
     async fn sync(&self) -> Result<Durability> {

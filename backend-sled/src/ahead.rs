@@ -17,8 +17,8 @@ use tokio::sync::Notify;
 
 use crate::engine::Engine;
 use crate::error::panicked;
-use crate::pool::Permit;
 use crate::scan::Read;
+use pinstate_embedded::Permit;
 
 /// Pages that wait for their consumer, of about 1 MiB at most each.
 const PAGES: usize = 2;

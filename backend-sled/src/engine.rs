@@ -2,7 +2,7 @@
 //!
 //! | threads | what |
 //! |---|---|
-//! | readers | point reads that may be slow ([`pace`](crate::pace)), splits |
+//! | readers | point reads that may be slow ([`Pace`]), splits |
 //! | scanners | scans and counts, so that they do not stand in the way of point reads |
 //! | one writer | every write, in the order of arrival |
 //! | commit and flush | barriers, see [`commit`](crate::commit) |
@@ -23,9 +23,8 @@ use crate::config::SledConfig;
 use crate::directory::{Directory, Marker};
 use crate::durability::{Files, Safety, check_end};
 use crate::error::{closed, error, from_engine, from_io, panicked};
-use crate::pace::Pace;
-use crate::pool::{Answer, Lost, Permit, Pool};
 use crate::room::Room;
+use pinstate_embedded::{Answer, Lost, Pace, Permit, Pool};
 
 /// Reads that wait or are at work; more make their callers wait.
 const READ_QUEUE: u32 = 1_024;
@@ -66,7 +65,7 @@ impl Engine {
         let cores = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
         let scanners = Pool::start("pinstate-scan", cores, READ_QUEUE).map_err(io)?;
         // A scan replaces what opening makes of every page. Made on the same thread, the one
-        // can use the memory of the other, see `pool.rs`.
+        // can use the memory of the other, see [`Pool`].
         let opening = {
             let (folder, config) = (directory.path().to_owned(), config.clone());
             move || open_database(&folder, &config)

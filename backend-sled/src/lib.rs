@@ -19,8 +19,8 @@
 //! # The rooms
 //!
 //! `config.rs` what a user may set; `store.rs` and `namespace.rs` the two traits of the
-//! contract; `engine.rs` the opened engine with its workers (`pool.rs`), where each call
-//! crosses from async to blocking, and `pace.rs` which calls need not; `rows.rs`, `scan.rs`
+//! contract; `engine.rs` the opened engine with its workers, where each call crosses from async
+//! to blocking; `rows.rs`, `scan.rs`
 //! and `split.rs` what is done in one tree; `ahead.rs` the pages that are read before they
 //! are asked for; `room.rs` a namespace's tree and its end; `catalog.rs` namespaces and
 //! control records; `commit.rs` group commit; `durability.rs` what a barrier is; `format.rs`
@@ -102,8 +102,6 @@ mod engine;
 mod error;
 mod format;
 mod namespace;
-mod pace;
-mod pool;
 mod room;
 mod rows;
 mod scan;

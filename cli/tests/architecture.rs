@@ -14,6 +14,8 @@ const CONFORMANCE: &str = "pinstate-conformance";
 const MIGRATE: &str = "pinstate-migrate";
 const BENCH: &str = "pinstate-bench";
 const METRICS: &str = "pinstate-metrics";
+/// What backends share whose engine runs in the process.
+const EMBEDDED: &str = "pinstate-embedded";
 /// The binary, the one package that names backends.
 const BINARY: &str = "pinstate";
 
@@ -84,7 +86,7 @@ fn packages() -> BTreeMap<String, Package> {
             (name, Package { folder, dependencies, manifest })
         })
         .collect();
-    for name in [CORE, CONFORMANCE, MIGRATE, BENCH, METRICS, BINARY, TESTBED] {
+    for name in [CORE, EMBEDDED, CONFORMANCE, MIGRATE, BENCH, METRICS, BINARY, TESTBED] {
         assert!(packages.contains_key(name), "the package {name} is gone");
     }
     assert!(packages.values().filter(|package| package.is_backend()).count() >= 2);
@@ -111,9 +113,15 @@ fn backends_and_what_works_on_them_know_the_contract_alone() {
     let packages = packages();
     for (name, package) in &packages {
         if package.is_backend() || [CONFORMANCE, MIGRATE, BENCH, METRICS].contains(&name.as_str()) {
-            assert_eq!(inner(&packages, name), [CORE], "{name}");
+            let mut inner = inner(&packages, name);
+            // Threads, which know neither the contract nor an engine.
+            inner.retain(|name| !package.is_backend() || name != EMBEDDED);
+            assert_eq!(inner, [CORE], "{name}");
         }
     }
+    assert_eq!(inner(&packages, EMBEDDED), [""; 0]);
+    let engines = ENGINES.iter().filter(|name| packages[EMBEDDED].dependencies.contains(**name));
+    assert_eq!(engines.collect::<Vec<_>>(), [&""; 0]);
 }
 
 #[test]

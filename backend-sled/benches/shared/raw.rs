@@ -5,15 +5,17 @@ use std::path::Path;
 
 use pinstate_core::config::ByteSize;
 
+use crate::engine::{Engine, look_at};
+
 /// A tree of sled, and its log for the barrier.
-pub(crate) struct Raw {
-    pub(crate) db: sled::Db,
-    pub(crate) tree: sled::Tree,
+pub(crate) struct RawSled {
+    db: sled::Db,
+    tree: sled::Tree,
     log: File,
 }
 
-impl Raw {
-    pub(crate) fn open(path: &Path, cache: ByteSize) -> Self {
+impl Engine for RawSled {
+    fn open(path: &Path, cache: ByteSize) -> Self {
         let db = sled::Config::new().path(path).cache_capacity(cache.0).open().unwrap();
         let tree = db.open_tree("rows").unwrap();
         let log = File::open(path.join("db")).unwrap();
@@ -24,27 +26,34 @@ impl Raw {
         Self { db, tree, log }
     }
 
-    /// Writes rows in the order of their keys, which is the faster one, and waits for the disk.
-    pub(crate) fn put<'a>(&self, rows: impl IntoIterator<Item = (&'a [u8], &'a [u8])>) {
-        let mut rows: Vec<_> = rows.into_iter().collect();
+    /// In the order of the keys, which is the faster one.
+    fn put<'a>(&self, rows: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        let mut rows: Vec<_> = rows.collect();
         rows.sort_unstable();
         for (key, value) in rows {
             self.tree.insert(key, value).unwrap();
         }
-        self.barrier();
-    }
-
-    pub(crate) fn barrier(&self) {
         self.db.flush().unwrap();
         self.log.sync_data().unwrap();
     }
-}
 
-/// Waits until the engine's threads have let go of the files in a folder, which is a little after
-/// it was closed.
-pub(crate) fn until_free(path: &Path) {
-    let log = File::open(path.join("db")).unwrap();
-    while rustix::fs::flock(&log, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_err() {
-        std::thread::yield_now();
+    fn get(&self, key: &[u8]) -> u64 {
+        look_at(&self.tree.get(key).unwrap().unwrap())
+    }
+
+    fn scan(&self, mut look: impl FnMut(&[u8], &[u8])) {
+        for row in self.tree.iter() {
+            let (key, value) = row.unwrap();
+            look(&key, &value);
+        }
+    }
+
+    /// Its threads let go of the files a little after it was closed.
+    fn until_free(path: &Path) {
+        use rustix::fs::{FlockOperation, flock};
+        let log = File::open(path.join("db")).unwrap();
+        while flock(&log, FlockOperation::NonBlockingLockExclusive).is_err() {
+            std::thread::yield_now();
+        }
     }
 }

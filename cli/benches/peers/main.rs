@@ -1,6 +1,6 @@
 //! The same pins through everything that could keep them, in one run: ipfs-cluster's own Go
-//! state over its datastores, `State` over our backends, and the engine and the driver below two
-//! of them alone.
+//! state over its datastores, `State` over our backends, and the engines and the driver below them
+//! alone.
 //!
 //! ```text
 //! cargo bench -p pinstate --bench peers
@@ -20,12 +20,16 @@
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod bars;
+#[path = "../../../embedded/benches/shared/engine.rs"]
+mod engine;
 mod go;
 mod ours;
 mod pins;
-#[path = "../../../backend-sled/benches/shared/raw.rs"]
-mod raw;
 mod raw_driver;
+mod raw_engine;
+#[path = "../../../backend-fjall/benches/shared/raw.rs"]
+mod raw_fjall;
+#[path = "../../../backend-sled/benches/shared/raw.rs"]
 mod raw_sled;
 #[path = "../../../backend-scylla/benches/shared/mod.rs"]
 mod scylla_shared;
@@ -47,6 +51,8 @@ use self::go::{Go, Over};
 use self::ours::{Ours, Where};
 use self::pins::Pins;
 use self::raw_driver::RawDriver;
+use self::raw_engine::Raw;
+use self::raw_fjall::RawFjall;
 use self::raw_sled::RawSled;
 use self::subject::{Op, Spent, Subject};
 
@@ -100,7 +106,8 @@ fn main() {
     ] {
         subjects.push(Box::new(ours(name, Where::Folder(folder.clone(), uri))));
     }
-    subjects.push(Box::new(RawSled::new(Arc::clone(&pins), folder, CACHE)));
+    subjects.push(Box::new(Raw::<RawSled>::new("raw sled", &pins, &folder, CACHE)));
+    subjects.push(Box::new(Raw::<RawFjall>::new("raw fjall", &pins, &folder, CACHE)));
     if let Some(cluster) = &cluster {
         let (uri, raw) = on_cluster(cluster, &pins, &runtime);
         subjects.push(Box::new(ours("scylla", Where::Cluster(uri))));

@@ -17,8 +17,9 @@ use pinstate_scylla::ScyllaFactory;
 use pinstate_sled::SledFactory;
 use tokio::runtime::Runtime;
 
+use crate::engine::look_at;
 use crate::pins::Pins;
-use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, look_at, measured, share};
+use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, measured, share};
 
 /// Which backend, and where.
 pub(crate) enum Where {

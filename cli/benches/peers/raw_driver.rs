@@ -12,9 +12,10 @@ use scylla::client::session::Session;
 use scylla::statement::prepared::PreparedStatement;
 use tokio::runtime::Runtime;
 
+use crate::engine::look_at;
 use crate::pins::Pins;
 use crate::scylla_shared;
-use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, look_at, measured};
+use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, measured};
 
 /// Rows under way at the same time where the backend writes or reads many in one call.
 const AT_A_TIME: usize = 128;

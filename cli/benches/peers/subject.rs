@@ -94,11 +94,6 @@ pub(crate) fn share(count: usize, caller: usize) -> std::ops::Range<usize> {
     count * caller / CALLERS..count * (caller + 1) / CALLERS
 }
 
-/// What a caller does with a value at least: it looks at all of it.
-pub(crate) fn look_at(value: &[u8]) -> u64 {
-    value.iter().copied().map(u64::from).sum()
-}
-
 /// A store under somebody's interface.
 pub(crate) trait Subject {
     fn name(&self) -> &'static str;

@@ -20,7 +20,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Why a job gave no answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Lost {
+pub enum Lost {
     /// The pool takes no jobs any more.
     Closed,
     /// The job panicked.
@@ -28,12 +28,18 @@ pub(crate) enum Lost {
 }
 
 /// A job's share of the queue, given back when it is dropped.
-pub(crate) type Permit = OwnedSemaphorePermit;
+pub type Permit = OwnedSemaphorePermit;
 
 /// What a job leaves to be done once its thread is free again: giving its answer.
-pub(crate) type Answer = Box<dyn FnOnce() + Send>;
+pub type Answer = Box<dyn FnOnce() + Send>;
 
 type Job = Box<dyn FnOnce(Permit) -> Option<Answer> + Send>;
+
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").field("threads", &self.wake.len()).finish_non_exhaustive()
+    }
+}
 
 struct Queue {
     jobs: Mutex<Jobs>,
@@ -49,7 +55,8 @@ struct Jobs {
 }
 
 /// Threads that take jobs from one queue in the order of arrival.
-pub(crate) struct Pool {
+#[derive(Debug)]
+pub struct Pool {
     queue: Arc<Queue>,
     space: Arc<Semaphore>,
     capacity: u32,
@@ -59,7 +66,10 @@ pub(crate) struct Pool {
 impl Pool {
     /// Starts `threads` threads. Jobs wait for room once those queued and at work add up
     /// to `capacity`.
-    pub(crate) fn start(name: &str, threads: usize, capacity: u32) -> std::io::Result<Self> {
+    ///
+    /// # Errors
+    /// What the system says where it gives no more threads.
+    pub fn start(name: &str, threads: usize, capacity: u32) -> std::io::Result<Self> {
         let queue = Arc::new(Queue {
             jobs: Mutex::new(Jobs { waiting: VecDeque::new(), idle: Vec::new(), open: true }),
             wake: (0..threads).map(|_| Condvar::new()).collect(),
@@ -80,18 +90,24 @@ impl Pool {
     }
 
     /// Waits for room of this size; one that is larger than the whole queue gets all of it.
-    pub(crate) async fn reserve(&self, size: u32) -> Result<Permit, Lost> {
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub async fn reserve(&self, size: u32) -> Result<Permit, Lost> {
         let size = size.clamp(1, self.capacity);
         Arc::clone(&self.space).acquire_many_owned(size).await.map_err(|_| Lost::Closed)
     }
 
     /// Room of size 1, if there is some now.
-    pub(crate) fn try_reserve(&self) -> Option<Permit> {
+    pub fn try_reserve(&self) -> Option<Permit> {
         Arc::clone(&self.space).try_acquire_owned().ok()
     }
 
     /// Queues a job. It gets its permit, and may pass it on to whatever it starts.
-    pub(crate) fn push(
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn push(
         &self,
         permit: Permit,
         job: impl FnOnce(Permit) -> Option<Answer> + Send + 'static,
@@ -111,7 +127,10 @@ impl Pool {
 
     /// Queues a job without waiting for it; its answer comes through the receiver, whose
     /// sender is dropped when the job panics.
-    pub(crate) fn start_job<T: Send + 'static>(
+    ///
+    /// # Errors
+    /// `Closed`.
+    pub fn start_job<T: Send + 'static>(
         &self,
         permit: Permit,
         job: impl FnOnce() -> T + Send + 'static,
@@ -126,8 +145,11 @@ impl Pool {
         Ok(answered)
     }
 
-    /// Runs a job and waits for its answer.
-    pub(crate) async fn run<T: Send + 'static>(
+    /// Runs a job and waits for its answer. A caller that goes away does not stop it.
+    ///
+    /// # Errors
+    /// `Closed`; `Panicked`.
+    pub async fn run<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Lost> {
@@ -135,8 +157,11 @@ impl Pool {
         self.start_job(permit, job)?.await.map_err(|_| Lost::Panicked)
     }
 
-    /// Runs a job and blocks until it answers.
-    pub(crate) fn run_blocking<T: Send + 'static>(
+    /// Runs a job at once and blocks until it answers.
+    ///
+    /// # Errors
+    /// `Closed`, also where the queue is full; `Panicked`.
+    pub fn run_blocking<T: Send + 'static>(
         &self,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Lost> {
@@ -151,7 +176,7 @@ impl Pool {
     }
 
     /// Takes no more jobs, works off those that wait, and ends the threads. Blocks.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.space.close();
         self.queue.jobs.lock().open = false;
         for wake in &self.queue.wake {

@@ -18,14 +18,14 @@ const AWAY: u32 = 64;
 
 /// Decides for one store.
 #[derive(Debug, Default)]
-pub(crate) struct Pace {
+pub struct Pace {
     /// Reads that are still to go to workers.
     away: AtomicU32,
 }
 
 impl Pace {
     /// Makes a read in place, where reads are quick at present and it can be begun at once.
-    pub(crate) fn here<T>(&self, read: impl FnOnce() -> Option<T>) -> Option<T> {
+    pub fn here<T>(&self, read: impl FnOnce() -> Option<T>) -> Option<T> {
         let took_one = |away: u32| away.checked_sub(1);
         if self.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, took_one).is_ok() {
             return None;

@@ -1,29 +1,40 @@
-//! The engine of the embedded default alone: keys and values are there as bytes, and nothing
+//! The engines of the embedded backends alone: keys and values are there as bytes, and nothing
 //! is encoded or decoded.
 
 use std::hint::black_box;
-use std::path::PathBuf;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use pinstate_core::config::ByteSize;
 
+use crate::engine::{Engine, look_at};
 use crate::pins::Pins;
-use crate::raw::{Raw, until_free};
-use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, look_at, measured, share};
+use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, measured, share};
 
-pub(crate) struct RawSled {
+/// An engine as a subject.
+pub(crate) struct Raw<E> {
+    name: &'static str,
     pins: Arc<Pins>,
     folder: PathBuf,
     cache: ByteSize,
     filled: bool,
+    engine: PhantomData<fn() -> E>,
 }
 
-impl RawSled {
-    pub(crate) fn new(pins: Arc<Pins>, folder: PathBuf, cache: ByteSize) -> Self {
-        Self { pins, folder, cache, filled: false }
+impl<E: Engine> Raw<E> {
+    pub(crate) fn new(
+        name: &'static str,
+        pins: &Arc<Pins>,
+        folder: &Path,
+        cache: ByteSize,
+    ) -> Self {
+        let folder = folder.join(name.replace(' ', "-"));
+        let (pins, engine) = (Arc::clone(pins), PhantomData);
+        Self { name, pins, folder, cache, filled: false, engine }
     }
 
-    fn add(&self, raw: &Raw) -> usize {
+    fn add(&self, raw: &E) -> usize {
         for rows in self.pins.records.chunks(BATCH) {
             raw.put(rows.iter().map(|(key, value)| (&key[..], &value[..])));
         }
@@ -31,36 +42,28 @@ impl RawSled {
     }
 
     /// Each caller writes a row, waits for the disk, and takes the next one.
-    fn add_singly(&self, raw: &Raw) -> usize {
+    fn add_singly(&self, raw: &E) -> usize {
         each(self.pins.len().min(SINGLES), |i| {
             let (key, value) = &self.pins.records[i];
-            raw.tree.insert(key, &value[..]).unwrap();
-            raw.barrier();
+            raw.put(std::iter::once((&key[..], &value[..])));
         })
     }
 
-    fn get(&self, raw: &Raw) -> usize {
-        each(self.pins.len(), |i| {
-            black_box(look_at(&raw.tree.get(&self.pins.asked_keys[i]).unwrap().unwrap()));
-        })
+    fn get(&self, raw: &E) -> usize {
+        each(self.pins.len(), |i| _ = black_box(raw.get(self.pins.asked_keys[i].as_bytes())))
     }
 
-    fn get_many(&self, raw: &Raw) -> usize {
-        let mut sum = 0;
-        for key in &self.pins.asked_keys {
-            sum += look_at(&raw.tree.get(key).unwrap().unwrap());
-        }
-        black_box(sum);
+    fn get_many(&self, raw: &E) -> usize {
+        black_box(self.pins.asked_keys.iter().map(|key| raw.get(key.as_bytes())).sum::<u64>());
         self.pins.len()
     }
 
-    fn scan(&self, raw: &Raw) -> usize {
+    fn scan(raw: &E) -> usize {
         let (mut sum, mut seen) = (0, 0);
-        for row in raw.tree.iter() {
-            let (key, value) = row.unwrap();
-            sum += look_at(&value) + key.len() as u64;
+        raw.scan(|key, value| {
+            sum += look_at(value) + key.len() as u64;
             seen += 1;
-        }
+        });
         black_box(sum);
         seen
     }
@@ -77,9 +80,9 @@ fn each(count: usize, work: impl Fn(usize) + Sync) -> usize {
     count
 }
 
-impl Subject for RawSled {
+impl<E: Engine> Subject for Raw<E> {
     fn name(&self) -> &'static str {
-        "raw sled"
+        self.name
     }
 
     fn can(&self, op: Op) -> bool {
@@ -87,25 +90,26 @@ impl Subject for RawSled {
     }
 
     fn run(&mut self, op: Op) -> Spent {
-        let filled = self.folder.join("raw-filled");
+        let filled = self.folder.join("filled");
+        std::fs::create_dir_all(&self.folder).unwrap();
         if !op.writes() && !self.filled {
-            let raw = Raw::open(&filled, self.cache);
+            let raw = E::open(&filled, self.cache);
             self.add(&raw);
             drop(raw);
-            until_free(&filled);
+            E::until_free(&filled);
             self.filled = true;
         }
-        let path = if op.writes() { self.folder.join("raw-fresh") } else { filled };
-        let raw = Raw::open(&path, self.cache);
+        let path = if op.writes() { self.folder.join("fresh") } else { filled };
+        let raw = E::open(&path, self.cache);
         let spent = measured(|| match op {
             Op::Add => self.add(&raw),
             Op::Add64 => self.add_singly(&raw),
             Op::Get64 => self.get(&raw),
             Op::GetMany => self.get_many(&raw),
-            _ => self.scan(&raw),
+            _ => Self::scan(&raw),
         });
         drop(raw);
-        until_free(&path);
+        E::until_free(&path);
         if op.writes() {
             std::fs::remove_dir_all(&path).unwrap();
         }
