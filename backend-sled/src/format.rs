@@ -110,6 +110,16 @@ pub(crate) fn join(prefix: &[u8], key: &[u8]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    /// The suite opens each of them (V1); this sees that none is missing.
+    #[test]
+    fn every_format_has_a_store_that_was_written_in_it() {
+        let fixtures = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        for format in 1..=FORMAT {
+            let fixture = fixtures.join(format!("format-{format}/fixture.json"));
+            assert!(fixture.is_file(), "there is no {}: see CONTRIBUTING.md", fixture.display());
+        }
+    }
+
     #[test]
     fn rows_have_the_documented_bytes() {
         let mut scratch = Vec::new();

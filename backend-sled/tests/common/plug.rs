@@ -41,7 +41,9 @@ impl Plug for Sled {
     }
 
     fn fixtures(&self) -> Vec<PathBuf> {
-        vec![concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/format-1").into()]
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let fixtures = std::fs::read_dir(folder).into_iter().flatten();
+        fixtures.filter_map(|fixture| Some(fixture.ok()?.path())).collect()
     }
 }
 
