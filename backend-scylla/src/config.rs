@@ -356,6 +356,7 @@ impl ScyllaConfig {
             .with_deadline(Some(self.timeout.0))
             .with_retry(Some(retry))
             .with_trace(self.tracing_enabled == Some(true))
+            .with_consistency(self.consistency.to_string())
     }
 }
 

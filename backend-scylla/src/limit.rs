@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use pinstate_core::{Error, ErrorKind, Operation, Outcome, Result, RetryClass};
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit, TryAcquireError};
+use tokio::time::Instant;
 
 use crate::error::{closed, error};
 
@@ -31,6 +32,8 @@ pub(crate) struct Limit {
     queue: usize,
     wait: Duration,
     waited: AtomicU64,
+    /// How long they waited in all, in nanoseconds.
+    waited_for: AtomicU64,
     refused: AtomicU64,
 }
 
@@ -42,11 +45,13 @@ pub(crate) struct Place<'a> {
 }
 
 /// Counts one that waits, however it ends.
-struct Waiting<'a>(&'a AtomicUsize);
+struct Waiting<'a>(&'a Limit, Instant);
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        let waited = u64::try_from(self.1.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.0.waited_for.fetch_add(waited, Ordering::Relaxed);
     }
 }
 
@@ -62,6 +67,7 @@ impl Limit {
             queue,
             wait,
             waited: AtomicU64::new(0),
+            waited_for: AtomicU64::new(0),
             refused: AtomicU64::new(0),
         }
     }
@@ -80,7 +86,7 @@ impl Limit {
             Err(TryAcquireError::NoPermits) => {}
         }
         let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let _waiting = Waiting(&self.waiting);
+        let _waiting = Waiting(self, Instant::now());
         self.waited.fetch_add(1, Ordering::Relaxed);
         if before >= self.queue {
             return Err(self.refuse(operation, "the queue for a request is full"));
@@ -139,6 +145,11 @@ impl Limit {
         self.waiting.load(Ordering::Relaxed)
     }
 
+    /// How long those that had to wait did so, in all.
+    pub(crate) fn waited_for(&self) -> Duration {
+        Duration::from_nanos(self.waited_for.load(Ordering::Relaxed))
+    }
+
     /// How many had to wait, and how many of these were refused.
     pub(crate) fn counts(&self) -> (u64, u64) {
         (self.waited.load(Ordering::Relaxed), self.refused.load(Ordering::Relaxed))
@@ -165,6 +176,7 @@ mod tests {
             assert!(error.to_string().contains(part), "{error}");
         }
         assert_eq!((limit.waiting(), limit.counts()), (0, (2, 2)));
+        assert!(limit.waited_for() >= Duration::from_secs(1));
         let wait = limit.enter(Operation::Get, 0);
         drop(first);
         drop(wait.await.unwrap());

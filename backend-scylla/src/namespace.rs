@@ -216,9 +216,10 @@ impl ScyllaNamespace {
             Ok(result) => {
                 Counters::add(&self.core.counters.degraded_reads);
                 tracing::warn!(
-                    %key,
+                    key = key.short(),
                     consistency = self.core.config.degraded_reads.map(|level| level.as_str()),
-                    "a read was made at a lower consistency than configured: {failure}"
+                    "a read was made at a lower consistency than configured: {}",
+                    failure.brief(Some(key))
                 );
                 Ok((result, failure))
             }

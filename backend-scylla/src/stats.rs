@@ -1,7 +1,9 @@
 //! What a store is doing and has done, in numbers.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use pinstate_core::{Gauge, Operation};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -20,6 +22,8 @@ pub struct Stats {
     pub waiting: usize,
     /// Requests that had to wait for a place.
     pub waited: u64,
+    /// How long they waited, in all.
+    pub waited_for: Duration,
     /// Of these, those that were refused.
     pub refused: u64,
     /// Requests about single records.
@@ -53,6 +57,7 @@ impl Stats {
             limit: core.limit.total(),
             waiting: core.limit.waiting(),
             waited,
+            waited_for: core.limit.waited_for(),
             refused,
             requests: load(&counters.requests),
             silent_attempts: load(&counters.silent_attempts),
@@ -66,4 +71,35 @@ impl Stats {
             answers: core.watch.answers(),
         }
     }
+}
+
+/// The same for whoever counts, with what the driver knows of the cluster. None once the store
+/// is closed.
+pub(crate) fn gauges(core: &Core) -> Vec<(Gauge, f64)> {
+    let Ok(session) = core.session(Operation::Health) else { return Vec::new() };
+    let stats = Stats::of(core);
+    let cluster = session.get_cluster_state();
+    let nodes = cluster.get_nodes_info();
+    let reachable = nodes
+        .iter()
+        .filter(|node| node.is_connected() && !core.watch.is_mute(node.host_id))
+        .count();
+    vec![
+        (Gauge::Connections, session.get_metrics().get_total_connections() as f64),
+        (Gauge::Nodes, nodes.len() as f64),
+        (Gauge::NodesReachable, reachable as f64),
+        (Gauge::NodesDemoted, stats.silent_nodes.len() as f64),
+        (Gauge::NodeDemotions, stats.demotions as f64),
+        (Gauge::RequestsUnderWay, stats.under_way as f64),
+        (Gauge::RequestsLimit, stats.limit as f64),
+        (Gauge::RequestsWaiting, stats.waiting as f64),
+        (Gauge::Requests, stats.requests as f64),
+        (Gauge::RequestWaits, stats.waited as f64),
+        (Gauge::RequestWaitSeconds, stats.waited_for.as_secs_f64()),
+        (Gauge::RequestRefusals, stats.refused as f64),
+        (Gauge::SecondNodeRequests, stats.silent_attempts as f64),
+        (Gauge::DegradedReads, stats.degraded_reads as f64),
+        (Gauge::ScanPageFailures, stats.page_failures as f64),
+        (Gauge::AmbiguousControlWrites, stats.ambiguous_control_writes as f64),
+    ]
 }

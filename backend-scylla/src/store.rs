@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use pinstate_core::{
     Capabilities, Consistency, ControlRecord, ControlWritten, Durability, Error, ErrorKind, Expect,
-    Health, IfNewer, Namespace, NamespaceInfo, NamespaceName, Operation, Outcome, Result, Scope,
-    Store, StoreIdentity,
+    Gauge, Health, IfNewer, Namespace, NamespaceInfo, NamespaceName, Operation, Outcome, Result,
+    Scope, Store, StoreIdentity,
 };
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ use crate::open::{MOMENT, Reached, disagreed, reach, reads_own_writes, store_of}
 use crate::room::{Room, missing};
 use crate::schema::{SCHEMA, TableName, foreign};
 use crate::statements::{ControlStatements, Statements};
-use crate::stats::Stats;
+use crate::stats::{Stats, gauges};
 use crate::tables::{TablePool, Tables};
 
 /// How often a change of namespaces is begun anew when others get in between.
@@ -432,6 +432,10 @@ impl Store for ScyllaStore {
         self.rooms.lock().clear();
         drop(session);
         Ok(())
+    }
+
+    fn gauges(&self) -> Vec<(Gauge, f64)> {
+        gauges(&self.core)
     }
 }
 

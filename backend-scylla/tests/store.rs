@@ -5,14 +5,14 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use common::{Bed, Place, collision};
 use pinstate_core::{
     BatchOptions, CheckedScan, ControlWritten, Count, CountOptions, Delete, Durability, Error,
-    ErrorKind, Expect, Key, Namespace, NamespaceName, Outcome, Put, ReadOptions, Record,
+    ErrorKind, Expect, Gauge, Key, Namespace, NamespaceName, Outcome, Put, ReadOptions, Record,
     ScanOptions, Store, Version, WriteOptions, Written,
 };
 use pinstate_scylla::{
@@ -358,6 +358,13 @@ async fn a_scan_gives_each_row_once_in_order_and_counts_agree() {
     let stats = store.stats();
     assert_eq!(stats.pages, stats.pages_by_replica, "one node has everything: {stats:?}");
     assert_eq!((stats.under_way, stats.waiting), (0, 0));
+    let told: BTreeMap<Gauge, f64> = store.gauges().into_iter().collect();
+    assert_eq!(told.len(), Gauge::ALL.len(), "{told:?}");
+    assert_eq!((told[&Gauge::Nodes], told[&Gauge::NodesReachable]), (1.0, 1.0));
+    assert!(told[&Gauge::Connections] >= 1.0, "{told:?}");
+    assert_eq!(told[&Gauge::Requests], stats.requests as f64);
+    store.close().await.unwrap();
+    assert_eq!(store.gauges(), []);
     close(bed, place, store).await;
 }
 

@@ -5,12 +5,14 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
 
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pinstate_core::NamespaceName;
 use pinstate_core::format::Fault;
+use pinstate_metrics::Metrics;
 use serde_json::json;
 
 #[cfg(feature = "conformance")]
@@ -23,6 +25,7 @@ use crate::commands::{
 };
 use crate::examples;
 use crate::exit::Exit;
+use crate::logging::LogForm;
 use crate::output::Form;
 use crate::redact;
 
@@ -34,6 +37,7 @@ pub(crate) const VARIABLES: &[&str] = &[
     "namespace",
     "output",
     "log",
+    "log_format",
     "conformance_child",
     "conformance_fixture",
     "conformance_kills",
@@ -89,6 +93,13 @@ pub(crate) struct Global {
     /// Form of the output. auto: text where stdout is a terminal, JSON elsewhere
     #[arg(long, value_enum, env = "PINSTATE_OUTPUT", default_value_t, global = true)]
     pub(crate) output: Form,
+    /// Form of the log, which goes to stderr [default: 'log.format' of the configuration, else
+    /// text]
+    #[arg(long, value_enum, value_name = "FORM", env = "PINSTATE_LOG_FORMAT", global = true)]
+    pub(crate) log_format: Option<LogForm>,
+    /// Who is told what the stores do, where anybody wants to know.
+    #[arg(skip)]
+    pub(crate) metrics: OnceLock<Arc<Metrics>>,
     /// Where these came from.
     #[arg(skip)]
     pub(crate) origins: Origins,

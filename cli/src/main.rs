@@ -19,6 +19,7 @@ mod exit;
 mod formats;
 mod input;
 mod logging;
+mod observe;
 mod outfile;
 mod output;
 mod paths;
@@ -36,6 +37,6 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(exit) => return exit.into(),
     };
-    logging::start();
+    logging::start(args.global.log_format);
     commands::run(args).into()
 }

@@ -19,7 +19,7 @@ use crate::backends::{DEFAULT_BACKEND, registry};
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
 use crate::signal::AtHangup;
-use crate::{logging, paths, redact, signal, staging};
+use crate::{logging, observe, paths, redact, signal, staging};
 
 /// What a command is going to do with the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,8 +44,15 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// Reads the configuration and finds the store that was named.
+    /// Reads the configuration and finds the store that was named. What it says of the log
+    /// holds from now on.
     pub(crate) fn new(global: &Global) -> Outcome<Self> {
+        let choice = Self::read(global)?;
+        logging::configure(&choice.config.log, global.log_format);
+        Ok(choice)
+    }
+
+    fn read(global: &Global) -> Outcome<Self> {
         let file = config_file(global);
         let config = Config::load(file.as_deref(), VARIABLES)?;
         let named = global.store.clone().or_else(|| config.default_store.clone());
@@ -190,13 +197,17 @@ pub(crate) fn reload_at_hangup(
     };
     let stores: Vec<String> = stores.into_iter().filter(configured).collect();
     signal::at_hangup(move || {
-        let level = Choice::new(&global)
-            .and_then(|choice| Ok(choice.log_level(&stores)?.unwrap_or(logging::USUAL)));
-        match level {
-            Ok(level) => {
-                let logged = match logging::level(level) {
-                    true => format!("logging {level}"),
-                    false => format!("logging what {} says", logging::VARIABLE),
+        let read = Choice::read(&global).and_then(|choice| {
+            let level = choice.log_level(&stores)?.unwrap_or(logging::USUAL);
+            Ok((choice.config.log, level))
+        });
+        match read {
+            Ok((log, level)) => {
+                logging::configure(&log, global.log_format);
+                logging::level(level);
+                let logged = match logging::said_by() {
+                    None => format!("logging {level}"),
+                    Some(who) => format!("logging what {who} says"),
                 };
                 let file = file.as_ref().map_or("no file".to_owned(), |f| f.display().to_string());
                 out.note(format_args!("read the configuration anew ({file}): {logged}"));
@@ -245,7 +256,8 @@ impl Session {
         // Traces cost something for each call, so they are there when somebody reads them.
         let layers = choice.layers(&name)?;
         let trace = layers.trace || logging::wanted();
-        let layers = layers.with_trace(trace);
+        let layers = layers.with_trace(trace).with_trace_every(choice.config.log.every());
+        let layers = observe::observed(layers, global);
         let store = match choice.open(&name, OpenOptions::new()).await {
             Err(error) if error.kind() == ErrorKind::NoStore && access == Access::Create => {
                 let store = choice.open(&name, OpenOptions::create()).await?;
@@ -268,6 +280,9 @@ impl Session {
             }
             opened => opened?,
         };
+        if let Some(metrics) = global.metrics.get() {
+            metrics.watch(&store);
+        }
         let session =
             Self { store: layers.apply(store), namespace: global.namespace.clone(), out, access };
         match session.prepare().await {

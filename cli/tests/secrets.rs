@@ -83,6 +83,8 @@ impl Watch {
         let mut command = self.place.bare();
         command.args(args).env("TMPDIR", &temporary);
         command.env("PINSTATE_LOG", "trace").env("RUST_LOG", "trace").env("RUST_BACKTRACE", "1");
+        command
+            .env("PINSTATE_LOG_FORMAT", if self.runs.is_multiple_of(2) { "text" } else { "json" });
         command.envs(variables.iter().copied());
         let ran = run(&mut command);
         self.runs += 1;

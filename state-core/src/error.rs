@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 pub use self::operation::Operation;
 use crate::config::Problem;
+use crate::pin::Cid;
 use crate::record::Key;
 
 /// The result of an operation of the contract.
@@ -144,6 +145,17 @@ pub enum Outcome {
     NotApplied,
     /// It may have, or may still do so later.
     Unknown,
+}
+
+impl Outcome {
+    /// The outcome's stable name, as reports, logs and metrics carry it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotApplied => "not-applied",
+            Self::Unknown => "unknown",
+        }
+    }
 }
 
 type Source = Arc<dyn std::error::Error + Send + Sync + 'static>;
@@ -311,6 +323,24 @@ impl Error {
         self.0.context.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
+    /// The line of `Display` for logs that many may read: of the error's key, and of the one
+    /// that the caller knows of, only the end is in it, whoever named them.
+    #[must_use]
+    pub fn brief(&self, known: Option<&Key>) -> String {
+        let mut text = self.to_string();
+        for key in [self.key(), known].into_iter().flatten() {
+            let short = key.short();
+            let cid = Cid::from_bytes(key.as_bytes()).map(|cid| cid.to_string());
+            for whole in [Some(key.to_string()), cid.ok()].into_iter().flatten() {
+                // What is as short as that would be found within words.
+                if whole.len() >= 4 {
+                    text = text.replace(&whole, &short);
+                }
+            }
+        }
+        text
+    }
+
     /// Whether the call may be made again as it is: the class allows it, and either a
     /// second application does no harm or the first certainly did not happen.
     #[must_use]
@@ -416,6 +446,28 @@ mod tests {
     fn a_missing_pin_displays_as_ipfs_cluster_says_it() {
         let error = Error::not_found(Operation::Get, Key::copy_from(b"k")).with_backend("memory");
         assert_eq!(error.to_string(), "pin is not part of the pinset");
+    }
+
+    #[test]
+    fn a_brief_error_has_the_end_of_a_key_in_whatever_form_it_was_named() {
+        let cid: Cid =
+            "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e".parse().unwrap();
+        let key = Key::copy_from(cid.as_bytes());
+        let named = format!("{cid} of the batch is over the limit");
+        let error = Error::new(ErrorKind::TooLarge, Operation::Put, named)
+            .with_context("first", &key)
+            .with_source(std::io::Error::other(format!("the engine refused {key}")));
+        let whole = |text: &str| text.contains(&key.to_string()) || text.contains(&cid.to_string());
+        assert!(whole(&error.to_string()));
+        for brief in [error.brief(Some(&key)), error.clone().with_key(key.clone()).brief(None)] {
+            assert!(!whole(&brief), "{brief}");
+            assert!(
+                brief.starts_with("put: too large: …") && brief.contains(&key.short()),
+                "{brief}"
+            );
+        }
+        assert_eq!(error.brief(None), error.to_string());
+        assert!(sample().brief(None).contains("(key …55 (2 bytes), path /data/db)"));
     }
 
     #[test]

@@ -19,7 +19,7 @@
 //! ```text
 //!   State            pins: typed, validated, filtered                    state/
 //!     │  key = CID bytes, value = protobuf bytes, version from the Clock
-//!   layers           trace · deadline · retry · attempt timeout · limit  layer/
+//!   layers           observer · trace · deadline · retry · timeout · limit  layer/
 //!     │
 //!   Namespace        records: get put delete apply scan split count      namespace.rs
 //!   Store            namespaces, control records, health, sync           store.rs
@@ -63,7 +63,7 @@
 //! the old one is told so.
 //!
 //! **Traits have no default bodies**, so that a wrapper which forgets a method does not
-//! compile. What may grow (options, capabilities, errors, results) is `#[non_exhaustive]`
+//! compile; [`Store::gauges`] alone has one and says why. What may grow (options, capabilities, errors, results) is `#[non_exhaustive]`
 //! and built by functions; a new power is a new option, or a trait of its own behind an
 //! accessor.
 //!
@@ -83,6 +83,7 @@ pub mod control;
 pub mod digest;
 pub mod error;
 pub mod format;
+pub mod gauge;
 pub mod layer;
 pub mod name;
 pub mod namespace;
@@ -100,6 +101,7 @@ pub use capability::{Capabilities, Consistency, Durability, IfNewer};
 pub use clock::{Clock, ClockOptions};
 pub use control::{ControlRecord, ControlWritten, Expect};
 pub use error::{Error, ErrorKind, NOT_FOUND_TEXT, Operation, Outcome, Result, RetryClass};
+pub use gauge::Gauge;
 pub use name::NamespaceName;
 pub use namespace::{Count, CountOptions, Namespace, ReadOptions};
 pub use range::{Cursor, Range, Scope};

@@ -39,6 +39,15 @@ impl Key {
         self.0.len()
     }
 
+    /// The end of it, for logs that many may read: enough to tell keys apart, and too little to
+    /// find the content by. The beginning of all CIDs of one kind is the same.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let from = self.0.len() - (self.0.len() / 2).min(4);
+        let end = self.0.get(from..).unwrap_or_default();
+        format!("…{} ({} bytes)", data_encoding::HEXLOWER.encode(end), self.0.len())
+    }
+
     /// Whether the key is the empty string of bytes, which is a legal key.
     #[must_use]
     pub fn is_empty(&self) -> bool {

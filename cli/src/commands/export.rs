@@ -21,6 +21,7 @@ use crate::args::{Global, parsed};
 use crate::digester::SharedDigest;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::formats::{WriteFormat, encoder};
+use crate::observe::MetricsArgs;
 use crate::outfile::{Hashed, NewFile, sync_folder};
 use crate::output::Output;
 use crate::progress::{Progress, Total, wanted};
@@ -46,6 +47,8 @@ pub(crate) struct ExportArgs {
     /// Peers of the cluster that is to start on a raft snapshot
     #[arg(long, value_name = "PEER,…", value_delimiter = ',', value_parser = parsed::<PeerId>)]
     peers: Vec<PeerId>,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 /// Exports the pinset of the store that the command line names.
@@ -60,6 +63,7 @@ pub(crate) async fn run_on(
     args: ExportArgs,
     out: Output,
 ) -> Outcome {
+    let _metrics = args.metrics.serve(global, out).await?;
     let job = Job::new(args)?;
     let stop = signal::watch();
     let session = Session::open_choice(choice, global, out, Access::Read).await?;

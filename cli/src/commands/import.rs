@@ -17,6 +17,7 @@ use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::formats::{Overrides, ReadFormat, decoder};
 use crate::input::Input;
+use crate::observe::MetricsArgs;
 use crate::output::{Output, Place};
 use crate::progress::{Progress, Rejects, Tell, Total};
 use crate::session::{Access, Choice, Session};
@@ -56,6 +57,8 @@ pub(crate) struct ImportArgs {
     /// With --mode replace: nobody else writes to the store meanwhile; needed where others can
     #[arg(long)]
     exclusive: bool,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 /// What to do with the pins that are there.
@@ -82,6 +85,7 @@ pub(crate) async fn run_on(
     args: ImportArgs,
     out: Output,
 ) -> Outcome {
+    let _metrics = args.metrics.serve(global, out).await?;
     let stop = signal::watch();
     let leniency = if args.compat { Leniency::Compat } else { Leniency::Strict };
     let input = Input::open(args.file.as_deref(), args.format, leniency, out, &stop).await?;

@@ -12,7 +12,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::place::Places;
-use super::{Description, Place, Problem, Settings, invalid};
+use super::{Description, LogConfig, MetricsConfig, Place, Problem, Settings, invalid};
 use crate::error::Result;
 
 const PREFIX: &str = "PINSTATE_";
@@ -24,6 +24,10 @@ pub struct Config {
     pub default_store: Option<String>,
     /// The stores by name.
     pub stores: BTreeMap<String, StoreConfig>,
+    /// Where the program's metrics are.
+    pub metrics: MetricsConfig,
+    /// What the program logs.
+    pub log: LogConfig,
     sources: Sources,
 }
 
@@ -50,6 +54,12 @@ struct File {
     /// the backend which other keys it has.
     #[serde(default)]
     stores: BTreeMap<String, BTreeMap<String, String>>,
+    /// Numbers for Prometheus.
+    #[serde(default)]
+    metrics: MetricsConfig,
+    /// What is logged to stderr, and how. `PINSTATE_LOG` comes before it.
+    #[serde(default)]
+    log: LogConfig,
 }
 
 impl Config {
@@ -183,8 +193,13 @@ impl Reader {
         }
         let default_store =
             root.get("default_store").and_then(|value| self.text("default_store", value));
-        let mut config =
-            Config { default_store, stores: BTreeMap::new(), sources: self.sources.clone() };
+        let mut config = Config {
+            default_store,
+            stores: BTreeMap::new(),
+            metrics: self.section(&root, "metrics", MetricsConfig::read),
+            log: self.section(&root, "log", LogConfig::read),
+            sources: self.sources.clone(),
+        };
         // Whether every store that is named is there to be looked for.
         let mut whole = true;
         match root.get("stores").map(|stores| (stores, stores.as_dict())) {
@@ -209,6 +224,27 @@ impl Reader {
             self.refuse("default_store", error.message());
         }
         config
+    }
+
+    /// A table of the program's own; as if it were not there where something is wrong with it.
+    fn section<T: Default>(
+        &mut self,
+        root: &Dict,
+        name: &str,
+        read: fn(&Settings) -> Result<T>,
+    ) -> T {
+        let Some(value) = root.get(name) else { return T::default() };
+        let Some(values) = value.as_dict().cloned() else {
+            self.refuse(name, "must be a table");
+            return T::default();
+        };
+        let settings = Settings::from_file(self.sources.clone(), name.to_owned(), values);
+        read(&settings).unwrap_or_else(|error| {
+            // Keys that are not known were told with those of the whole file.
+            let problem = error.problem().filter(|problem| !self.problems.contains(problem));
+            self.problems.extend(problem.cloned());
+            T::default()
+        })
     }
 
     fn store(&mut self, name: &str, value: &Value) -> Option<StoreConfig> {

@@ -9,6 +9,15 @@
 //! [stores.main]
 //! backend = "sled"
 //! path = "/var/lib/pinstate/main"
+//!
+//! [metrics]
+//! listen = "127.0.0.1:9600"
+//!
+//! [log]
+//! format = "json"        # or "text"
+//! level = "debug"        # off, error, warn, info, debug, trace
+//! sample = 0.01          # of the operations that succeed, one in a hundred
+//! filters = { scylla = "info" }
 //! ```
 //!
 //! `PINSTATE_STORES__MAIN__PATH` overrides the path. Unknown keys are refused with the
@@ -22,6 +31,7 @@ mod describe;
 mod file;
 mod place;
 mod problem;
+mod program;
 mod registry;
 mod secret;
 mod settings;
@@ -35,6 +45,7 @@ pub use describe::{DURATION, Description, KeyDoc, SIZE};
 pub use file::{Config, StoreConfig};
 pub use place::Place;
 pub use problem::Problem;
+pub use program::{LogConfig, LogFormat, LogLevel, MetricsConfig};
 pub use registry::{BackendFactory, OpenOptions, Registry};
 pub use secret::{HIDDEN, Secret, check_login, is_secret};
 pub use settings::Settings;

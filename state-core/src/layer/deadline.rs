@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::{Call, Policy};
+use super::{Answer, Call, Policy};
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result};
 
 /// The longest time for an operation, retries included. A page of a scan is an operation; a
@@ -19,7 +19,7 @@ pub struct AttemptTimeout(pub Duration);
 impl Policy for Deadline {
     async fn run<T, F, Fut>(&self, call: Call<'_>, attempt: F) -> Result<T>
     where
-        T: Send,
+        T: Answer,
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send,
     {
@@ -30,7 +30,7 @@ impl Policy for Deadline {
 impl Policy for AttemptTimeout {
     async fn run<T, F, Fut>(&self, call: Call<'_>, attempt: F) -> Result<T>
     where
-        T: Send,
+        T: Answer,
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send,
     {

@@ -1,11 +1,13 @@
 //! A limit on the operations under way, with a bounded wait for a place.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
-use super::{Call, Policy};
+use super::{Answer, Call, Observer, Policy};
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result, RetryClass};
 
 /// Options of the concurrency limit.
@@ -38,20 +40,35 @@ impl LimitOptions {
 pub struct ConcurrencyLimit {
     places: Semaphore,
     options: LimitOptions,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl ConcurrencyLimit {
     /// A limit of its own.
     #[must_use]
     pub fn new(options: LimitOptions) -> Self {
-        Self { places: Semaphore::new(options.operations.min(Semaphore::MAX_PERMITS)), options }
+        let places = Semaphore::new(options.operations.min(Semaphore::MAX_PERMITS));
+        Self { places, options, observer: None }
+    }
+
+    /// Tells an observer how long calls wait.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Option<Arc<dyn Observer>>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    fn tell(&self, call: &Call<'_>, wait: Duration, admitted: bool) {
+        if let Some(observer) = &self.observer {
+            observer.waited(call, wait, admitted);
+        }
     }
 }
 
 impl Policy for ConcurrencyLimit {
     async fn run<T, F, Fut>(&self, call: Call<'_>, attempt: F) -> Result<T>
     where
-        T: Send,
+        T: Answer,
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send,
     {
@@ -60,11 +77,19 @@ impl Policy for ConcurrencyLimit {
             return attempt().await;
         }
         let place = match self.places.try_acquire() {
-            Ok(place) => place,
+            Ok(place) => {
+                self.tell(&call, Duration::ZERO, true);
+                place
+            }
             Err(_) => {
+                let began = Instant::now();
                 match tokio::time::timeout(self.options.max_wait, self.places.acquire()).await {
-                    Ok(Ok(place)) => place,
+                    Ok(Ok(place)) => {
+                        self.tell(&call, began.elapsed(), true);
+                        place
+                    }
                     _ => {
+                        self.tell(&call, began.elapsed(), false);
                         return Err(Error::new(
                             ErrorKind::Unavailable,
                             call.operation,

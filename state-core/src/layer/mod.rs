@@ -1,28 +1,35 @@
 //! Layers: what stands between a caller and a backend, as values.
 //!
-//! There is one order, from the outside in: trace, deadline, retry, per-attempt timeout,
-//! concurrency limit, backend. [`Layers`] is built in any order and applied in this one, so
+//! There is one order, from the outside in: observer, trace, deadline, retry, observer of
+//! attempts, per-attempt timeout, concurrency limit, backend. [`Layers`] is built in any order and applied in this one, so
 //! a timeout cannot end up outside the retry that should see it. Each layer is a
 //! [`Policy`] of a few lines; how a policy is put around every operation is written once,
 //! in `wrap.rs`, over traits without default bodies: an operation that is forgotten there
 //! does not compile.
 
+mod answer;
 mod deadline;
 mod limit;
+mod observe;
 mod retry;
 mod trace;
 mod wrap;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trace_tests;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use answer::{Answer, Tally};
 pub use deadline::{AttemptTimeout, Deadline};
 pub use limit::{ConcurrencyLimit, LimitOptions};
+pub use observe::{Ended, ObserveAttempts, ObserveOperations, Observer};
 pub use retry::{Retry, RetryBudget, RetryOptions};
 pub use trace::Trace;
 
@@ -45,6 +52,8 @@ pub struct Call<'a> {
     pub idempotent: bool,
     /// Records in the call.
     pub records: usize,
+    /// Bytes of keys and values that it writes.
+    pub bytes: usize,
 }
 
 /// What a layer does around each call.
@@ -52,7 +61,7 @@ pub trait Policy: Send + Sync + fmt::Debug + 'static {
     /// Runs the call: `attempt` begins one attempt each time it is called.
     fn run<T, F, Fut>(&self, call: Call<'_>, attempt: F) -> impl Future<Output = Result<T>> + Send
     where
-        T: Send,
+        T: Answer,
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send;
 }
@@ -63,11 +72,17 @@ pub fn wrap(store: Arc<dyn Store>, policy: impl Policy) -> Arc<dyn Store> {
 }
 
 /// A set of layers, applied in the one order.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Layers {
+    /// Who is told of operations, attempts, retries and waits.
+    pub observer: Option<Arc<dyn Observer>>,
     /// One span and one event an operation.
     pub trace: bool,
+    /// Of operations that succeed, one in so many has an event; at least 1.
+    pub trace_every: u32,
+    /// The consistency that the store reads and writes at, for the events.
+    pub consistency: Option<Cow<'static, str>>,
     /// Longest time for an operation, retries included.
     pub deadline: Option<Duration>,
     /// Trying again.
@@ -76,6 +91,21 @@ pub struct Layers {
     pub attempt_timeout: Option<Duration>,
     /// Most operations at a time.
     pub limit: Option<LimitOptions>,
+}
+
+impl Default for Layers {
+    fn default() -> Self {
+        Self {
+            observer: None,
+            trace: false,
+            trace_every: 1,
+            consistency: None,
+            deadline: None,
+            retry: None,
+            attempt_timeout: None,
+            limit: None,
+        }
+    }
 }
 
 impl Layers {
@@ -95,13 +125,35 @@ impl Layers {
             retry: Some(RetryOptions::default()),
             attempt_timeout: Some(Duration::from_secs(20)),
             limit: Some(LimitOptions::default()),
+            ..Self::default()
         }
+    }
+
+    /// Tells an observer.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Option<Arc<dyn Observer>>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// Traces operations.
     #[must_use]
     pub fn with_trace(mut self, trace: bool) -> Self {
         self.trace = trace;
+        self
+    }
+
+    /// Traces one in so many of the operations that succeed.
+    #[must_use]
+    pub fn with_trace_every(mut self, every: u32) -> Self {
+        self.trace_every = every.max(1);
+        self
+    }
+
+    /// Names the consistency that the store reads and writes at.
+    #[must_use]
+    pub fn with_consistency(mut self, consistency: impl Into<Cow<'static, str>>) -> Self {
+        self.consistency = Some(consistency.into());
         self
     }
 
@@ -137,19 +189,30 @@ impl Layers {
     #[must_use]
     pub fn apply(&self, mut store: Arc<dyn Store>) -> Arc<dyn Store> {
         if let Some(limit) = &self.limit {
-            store = wrap(store, ConcurrencyLimit::new(limit.clone()));
+            let limit = ConcurrencyLimit::new(limit.clone()).with_observer(self.observer.clone());
+            store = wrap(store, limit);
         }
         if let Some(timeout) = self.attempt_timeout {
             store = wrap(store, AttemptTimeout(timeout));
         }
+        if let Some(observer) = &self.observer {
+            store = wrap(store, ObserveAttempts(Arc::clone(observer)));
+        }
         if let Some(retry) = &self.retry {
-            store = wrap(store, Retry::new(retry.clone()));
+            let retry = Retry::new(retry.clone()).with_observer(self.observer.clone());
+            store = wrap(store, retry);
         }
         if let Some(deadline) = self.deadline {
             store = wrap(store, Deadline(deadline));
         }
         if self.trace {
-            store = wrap(store, Trace);
+            let trace = Trace::new()
+                .with_consistency(self.consistency.clone())
+                .with_every(self.trace_every);
+            store = wrap(store, trace);
+        }
+        if let Some(observer) = &self.observer {
+            store = wrap(store, ObserveOperations(Arc::clone(observer)));
         }
         store
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use super::{Call, Policy};
+use super::observe::count_attempt;
+use super::{Answer, Call, Observer, Policy};
 use crate::error::{Error, ErrorKind, Outcome, Result, RetryClass};
 
 /// Options of the retry layer.
@@ -139,6 +140,7 @@ impl RetryBudget {
 pub struct Retry {
     options: RetryOptions,
     jitter: Mutex<fastrand::Rng>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl Retry {
@@ -146,7 +148,14 @@ impl Retry {
     #[must_use]
     pub fn new(options: RetryOptions) -> Self {
         let jitter = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Self { options, jitter: Mutex::new(jitter) }
+        Self { options, jitter: Mutex::new(jitter), observer: None }
+    }
+
+    /// Tells an observer of each retry.
+    #[must_use]
+    pub fn with_observer(mut self, observer: Option<Arc<dyn Observer>>) -> Self {
+        self.observer = observer;
+        self
     }
 
     /// Full jitter: anything from nothing to the bound, which doubles each time. A store
@@ -167,7 +176,7 @@ impl Retry {
 impl Policy for Retry {
     async fn run<T, F, Fut>(&self, call: Call<'_>, attempt: F) -> Result<T>
     where
-        T: Send,
+        T: Answer,
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send,
     {
@@ -177,6 +186,7 @@ impl Policy for Retry {
         let mut unknown = false;
         loop {
             attempts += 1;
+            count_attempt();
             let error = match attempt().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
@@ -196,6 +206,9 @@ impl Policy for Retry {
             if !self.options.budget.change(-1.0) {
                 return Err(told(error, attempts, began)
                     .with_context("not tried again", "the process's retry budget is used up"));
+            }
+            if let Some(observer) = &self.observer {
+                observer.retried(&call, &error, pause);
             }
             tokio::time::sleep(pause).await;
         }

@@ -8,7 +8,7 @@ use super::*;
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result, RetryClass};
 
 fn call(idempotent: bool) -> Call<'static> {
-    Call { operation: Operation::Put, backend: "test", key: None, idempotent, records: 1 }
+    Call { operation: Operation::Put, backend: "test", key: None, idempotent, records: 1, bytes: 0 }
 }
 
 fn error(kind: ErrorKind, outcome: Outcome) -> Error {
@@ -274,41 +274,4 @@ fn layers_are_what_was_asked_for() {
     assert_eq!(standard.deadline, Some(second * 60));
     assert_eq!(standard.attempt_timeout, Some(second * 20));
     assert_eq!(standard.limit.map(|limit| limit.operations), Some(1_024));
-}
-
-/// Keeps the level of each event.
-#[derive(Clone, Default)]
-struct Levels(Arc<parking_lot::Mutex<Vec<tracing::Level>>>);
-
-impl tracing::Subscriber for Levels {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        self.0.lock().push(*event.metadata().level());
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-    fn enter(&self, _: &tracing::span::Id) {}
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-#[tokio::test]
-async fn a_failure_is_a_warning_and_what_is_not_there_is_none() {
-    let levels = Levels::default();
-    let _default = tracing::subscriber::set_default(levels.clone());
-    for kind in [None, Some(ErrorKind::NotFound), Some(ErrorKind::Corrupt)] {
-        let answer = || async move {
-            kind.map_or(Ok(()), |kind| Err(Error::new(kind, Operation::Get, "scripted")))
-        };
-        assert_eq!(Trace.run(call(true), answer).await.err().map(|error| error.kind()), kind);
-    }
-    use tracing::Level;
-    assert_eq!(*levels.0.lock(), [Level::DEBUG, Level::DEBUG, Level::WARN]);
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 
-use super::{Call, Policy};
+use super::{Answer, Call, Policy};
 use crate::batch::{Atomicity, BatchItem, BatchOptions, BatchOutcome};
 use crate::capability::{Capabilities, Durability};
 use crate::control::{ControlRecord, ControlWritten, Expect};
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result};
+use crate::gauge::Gauge;
 use crate::name::NamespaceName;
 use crate::namespace::{Count, CountOptions, Namespace, ReadOptions};
 use crate::range::{Cursor, Range, Scope};
@@ -39,7 +40,7 @@ struct WrappedScan<P> {
 
 /// A call whose repetition does no harm.
 fn repeatable(operation: Operation, backend: &'static str) -> Call<'static> {
-    Call { operation, backend, key: None, idempotent: true, records: 1 }
+    Call { operation, backend, key: None, idempotent: true, records: 1, bytes: 0 }
 }
 
 /// A call whose repetition may meet its own first application.
@@ -132,6 +133,10 @@ impl<P: Policy> Store for Wrapped<P> {
     async fn close(&self) -> Result<()> {
         self.policy.run(self.repeatable(Operation::Close), || self.inner.close()).await
     }
+
+    fn gauges(&self) -> Vec<(Gauge, f64)> {
+        self.inner.gauges()
+    }
 }
 
 /// What a write came to, after what an earlier attempt of it came to: once an outcome was
@@ -146,9 +151,16 @@ impl<P: Policy> WrappedNamespace<P> {
         repeatable(operation, self.backend)
     }
 
-    fn write<'a>(&self, operation: Operation, key: &'a Key, options: WriteOptions) -> Call<'a> {
+    fn write<'a>(
+        &self,
+        operation: Operation,
+        key: &'a Key,
+        value: usize,
+        options: WriteOptions,
+    ) -> Call<'a> {
         let idempotent = matches!(options.precondition, Precondition::None | Precondition::IfNewer);
-        Call { operation, backend: self.backend, key: Some(key), idempotent, records: 1 }
+        let bytes = key.len() + value;
+        Call { operation, backend: self.backend, key: Some(key), idempotent, records: 1, bytes }
     }
 
     /// Each attempt takes the writes that are still open, so that what succeeded is not
@@ -182,6 +194,7 @@ impl<P: Policy> WrappedNamespace<P> {
                 let mut again = Vec::new();
                 let mut failed_keys = std::collections::HashSet::new();
                 let mut failure: Option<Error> = None;
+                let tally = outcome.tally();
                 let mut results = results_ref.lock();
                 for (&index, item) in indices.iter().zip(outcome.items) {
                     let Some(key) = batch.get(index).map(BatchItem::key) else { continue };
@@ -198,7 +211,7 @@ impl<P: Policy> WrappedNamespace<P> {
                     }
                 }
                 *open_ref.lock() = again;
-                failure.map_or(Ok(()), Err)
+                failure.map_or(Ok(tally), Err)
             })
             .await;
         let answered = results.into_inner();
@@ -254,17 +267,18 @@ impl<P: Policy> Namespace for WrappedNamespace<P> {
     }
 
     async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
-        let call = self.write(Operation::Put, &put.key, options);
+        let call = self.write(Operation::Put, &put.key, put.value.len(), options);
         self.policy.run(call, || self.inner.put(put.clone(), options)).await
     }
 
     async fn delete(&self, delete: Delete, options: WriteOptions) -> Result<Written> {
-        let call = self.write(Operation::Delete, &delete.key, options);
+        let call = self.write(Operation::Delete, &delete.key, 0, options);
         self.policy.run(call, || self.inner.delete(delete.clone(), options)).await
     }
 
     async fn apply(&self, batch: Vec<BatchItem>, options: BatchOptions) -> Result<BatchOutcome> {
-        let call = Call { records: batch.len(), ..self.repeatable(Operation::Apply) };
+        let bytes = batch.iter().map(BatchItem::len).sum();
+        let call = Call { records: batch.len(), bytes, ..self.repeatable(Operation::Apply) };
         match options.atomicity {
             Atomicity::Required => {
                 self.policy.run(call, || self.inner.apply(batch.clone(), options)).await

@@ -13,6 +13,7 @@ use super::run::conclude;
 use super::stand::{Stand, name_of};
 use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::observe::MetricsArgs;
 use crate::output::Output;
 use crate::signal;
 
@@ -45,6 +46,8 @@ pub(crate) struct CompareArgs {
     pace: PaceArgs,
     #[command(flatten)]
     work: WorkArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 /// Such as `p99>+10%`.
@@ -95,6 +98,7 @@ pub(crate) async fn compare(global: &Global, args: CompareArgs, out: Output) -> 
         return Err(Failure::usage("--effect is 0 to less than 100"));
     }
     let names = names(&args.stores);
+    let _metrics = args.metrics.serve(global, out).await?;
     let stop = signal::watch();
     let mut stands = Vec::new();
     let mut result = async {

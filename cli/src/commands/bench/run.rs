@@ -11,6 +11,7 @@ use super::load::{PaceArgs, WorkArgs, tell};
 use super::stand::{Stand, name_of};
 use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::observe::MetricsArgs;
 use crate::output::Output;
 use crate::session::Choice;
 use crate::signal;
@@ -27,12 +28,15 @@ pub(crate) struct RunArgs {
     pace: PaceArgs,
     #[command(flatten)]
     work: WorkArgs,
+    #[command(flatten)]
+    metrics: MetricsArgs,
 }
 
 pub(super) async fn run(global: &Global, args: RunArgs, out: Output) -> Outcome {
     let workload = args.work.workload()?;
     let levels = Levels::read(&args.work)?;
     let load = args.work.load(&workload, &args.pace)?;
+    let _metrics = args.metrics.serve(global, out).await?;
     let stop = signal::watch();
     let name = name_of(&Choice::new(global)?.store()?);
     let stand = Stand::open(global, None, args.work.keep, out).await?;

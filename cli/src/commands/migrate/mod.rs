@@ -24,6 +24,7 @@ use crate::args::Global;
 use crate::ends::Ends;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::formats::ReadFormat;
+use crate::observe::MetricsArgs;
 use crate::output::Output;
 use crate::session::{Access, reload_at_hangup};
 use crate::signal;
@@ -79,6 +80,8 @@ pub(crate) struct RunArgs {
     speed: Speed,
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     /// Do it
     #[arg(long, short)]
     yes: bool,
@@ -211,6 +214,7 @@ async fn planned(
 }
 
 async fn work(global: &Global, args: RunArgs, out: Output) -> Outcome {
+    let _metrics = args.metrics.serve(global, out).await?;
     let settings = args.told.settings(now())?;
     let folder = args.place.folder()?;
     let stop = signal::watch();

@@ -9,6 +9,7 @@ use pinstate_migrate::mirror::{Control, Mirror, MirrorOptions, Policy};
 
 use crate::args::{Global, namespace};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::observe::MetricsArgs;
 use crate::output::Output;
 use crate::session::{Access, Choice, Session, reload_at_hangup};
 use crate::signal;
@@ -34,6 +35,8 @@ pub(crate) struct StartArgs {
     /// When a write is acknowledged
     #[arg(long, value_enum, default_value_t)]
     policy: Acknowledged,
+    #[command(flatten)]
+    metrics: MetricsArgs,
     /// Begin although the target has records. What the source has not is deleted there
     #[arg(long)]
     overwrite: bool,
@@ -52,6 +55,7 @@ pub(super) async fn run(global: &Global, args: StartArgs, out: Output) -> Outcom
     if args.from == args.to {
         return Err(Failure::usage("a mirror needs two stores"));
     }
+    let _metrics = args.metrics.serve(global, out).await?;
     let stop = signal::watch();
     let _reload = reload_at_hangup(global, [args.from.clone(), args.to.clone()], out);
     let open = async |what: &str, access: Access| {
