@@ -64,8 +64,8 @@ impl Default for FjallConfig {
         Self {
             path: PathBuf::new(),
             create: false,
-            cache: ByteSize(64 << 20),
-            write_buffer: ByteSize(32 << 20),
+            cache: ByteSize(32 << 20),
+            write_buffer: ByteSize(16 << 20),
             durability: Safety::Power,
             compression: Compression::Lz4,
             max_value_bytes: ByteSize(16 << 20),

@@ -44,7 +44,8 @@ fn ours(level: &str) -> EnvFilter {
 
 /// Writes warnings to stderr, and traces if the environment asks for them.
 pub(crate) fn start(form: Option<LogForm>) {
-    let filter = if wanted_by_variable() { EnvFilter::from_env(VARIABLE) } else { ours(&USUAL.to_string()) };
+    let filter =
+        if wanted_by_variable() { EnvFilter::from_env(VARIABLE) } else { ours(&USUAL.to_string()) };
     let (filter, filters) = reload::Layer::new(filter);
     let whole = wanted_by_variable() || form.is_some();
     let (writer, writers) = reload::Layer::new(writer(form, whole));

@@ -174,15 +174,15 @@ fn no_key_is_logged_at_info_or_above_whatever_is_done() {
 fn what_makes_no_sense_is_refused_where_it_stands() {
     let place = Place::new();
     for (log, part) in [
-        ("[log]\nformat = \"xml\"\n", "'log.format' in"),
-        ("[log]\nlevel = \"loud\"\n", "'log.level' in"),
-        ("[log]\nsample = 0\n", "'log.sample' in"),
-        ("[log]\nsample = 1.5\n", "'log.sample' in"),
-        ("[log]\nfilters = { \"a=b\" = \"info\" }\n", "'log.filters' in"),
-        ("[log]\nfrmat = \"json\"\n", "unknown key 'log.frmat' in"),
-        ("[metrics]\nlisten = \"everywhere\"\n", "'metrics.listen' in"),
-        ("[metrics]\nport = 1\n", "unknown key 'metrics.port' in"),
-        ("log = 1\n", "'log' in"),
+        ("[log]\nformat = \"xml\"\n", ":2:1: 'log.format': "),
+        ("[log]\nlevel = \"loud\"\n", ":2:1: 'log.level': "),
+        ("[log]\nsample = 0\n", ":2:1: 'log.sample': "),
+        ("[log]\nsample = 1.5\n", ":2:1: 'log.sample': "),
+        ("[log]\nfilters = { \"a=b\" = \"info\" }\n", ":2:1: 'log.filters': "),
+        ("[log]\nfrmat = \"json\"\n", ":2:1: 'log.frmat': unknown key"),
+        ("[metrics]\nlisten = \"everywhere\"\n", ":2:1: 'metrics.listen': "),
+        ("[metrics]\nport = 1\n", ":2:1: 'metrics.port': unknown key"),
+        ("log = 1\n", ":1:1: 'log': "),
     ] {
         let ran = logged(&place, log, &["count", "--output", "text"]).fails_with(2, part);
         assert!(ran.stderr.contains("config.toml"), "{ran:?}");

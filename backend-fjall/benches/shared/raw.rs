@@ -32,7 +32,7 @@ impl RawFjall {
         ]);
         let usual = || {
             KeyspaceCreateOptions::default()
-                .max_memtable_size(32 << 20)
+                .max_memtable_size(16 << 20)
                 .data_block_compression_policy(compression)
         };
         let rows = db.keyspace("rows", || options(usual())).unwrap();

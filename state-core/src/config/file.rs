@@ -10,6 +10,7 @@ use figment::value::{Dict, Value};
 use figment::{Figment, Source};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::place::Places;
 use super::{Description, LogConfig, MetricsConfig, Place, Problem, Settings, invalid};
@@ -134,6 +135,14 @@ impl Config {
         self.sources.place(key)
     }
 
+    /// What is said in one of the program's own tables, such as `log`.
+    #[must_use]
+    pub fn section(&self, name: &str) -> Settings {
+        let value = self.sources.0.figment.find_value(name).ok();
+        let values = value.as_ref().and_then(Value::as_dict).cloned().unwrap_or_default();
+        Settings::from_file(self.sources.clone(), name.to_owned(), values)
+    }
+
     /// A store by name.
     ///
     /// # Errors
@@ -227,22 +236,23 @@ impl Reader {
     }
 
     /// A table of the program's own; as if it were not there where something is wrong with it.
-    fn section<T: Default>(
+    fn section<T: Default + JsonSchema + DeserializeOwned>(
         &mut self,
         root: &Dict,
         name: &str,
         read: fn(&Settings) -> Result<T>,
     ) -> T {
         let Some(value) = root.get(name) else { return T::default() };
-        let Some(values) = value.as_dict().cloned() else {
+        let Some(mut values) = value.as_dict().cloned() else {
             self.refuse(name, "must be a table");
             return T::default();
         };
+        // Keys that are not known were told with those of the whole file.
+        let known = Description::of::<T>();
+        values.retain(|key, _| known.names().contains(&key.as_str()));
         let settings = Settings::from_file(self.sources.clone(), name.to_owned(), values);
         read(&settings).unwrap_or_else(|error| {
-            // Keys that are not known were told with those of the whole file.
-            let problem = error.problem().filter(|problem| !self.problems.contains(problem));
-            self.problems.extend(problem.cloned());
+            self.problems.extend(error.problem().cloned());
             T::default()
         })
     }

@@ -14,7 +14,9 @@ use crate::error::Result;
 #[serde(default)]
 #[non_exhaustive]
 pub struct MetricsConfig {
-    /// Where commands that run for long serve their metrics; nowhere unless set.
+    /// Where commands that run for long serve their metrics: nowhere
+    /// unless set.
+    #[schemars(example = &"127.0.0.1:9600")]
     pub listen: Option<SocketAddr>,
 }
 
@@ -68,13 +70,17 @@ impl LogLevel {
 #[non_exhaustive]
 pub struct LogConfig {
     /// Its form.
+    #[schemars(example = &"json")]
     pub format: Option<LogFormat>,
     /// From which level on this program's own events are logged.
+    #[schemars(example = &"info")]
     pub level: Option<LogLevel>,
     /// The same for the events of one module or crate, by its path: `scylla = "info"`.
+    #[schemars(example = BTreeMap::from([("scylla", "info")]))]
     pub filters: BTreeMap<String, LogLevel>,
     /// Which part of the operations that succeed is logged, more than 0 and at most 1, which is
     /// all of them.
+    #[schemars(example = &0.01)]
     pub sample: Option<f64>,
 }
 

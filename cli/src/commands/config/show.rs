@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use pinstate_core::config::{KeyDoc, Settings, StoreUri};
+use pinstate_core::config::{Config, KeyDoc, Settings, StoreUri};
 use serde_json::{Map, Value, json};
 
 use super::init::toml;
@@ -53,6 +53,14 @@ pub(super) fn run(global: &Global, out: Output) -> Outcome {
     json.insert("from".to_owned(), Value::Object(sources));
     let default = choice.config.default_store.as_deref();
     json.insert("default_store".to_owned(), json!(default.map(redact::store)));
+    for section in Config::description().keys() {
+        let mut rows = Vec::new();
+        collect(&mut rows, &choice.config.section(&section.name), "", &section.keys);
+        if !section.keys.is_empty() && !rows.is_empty() {
+            let _ = write!(text, "\n[{}]\n{}", section.name, aligned(&rows));
+            json.insert(section.name, object(rows));
+        }
+    }
     let mut stores = Map::new();
     // A store that is named by URI has settings as well.
     let by_uri = StoreUri::looks_like(&used).then_some(used.as_str());
@@ -73,11 +81,7 @@ pub(super) fn run(global: &Global, out: Output) -> Outcome {
         };
         rows.insert(0, ("backend".to_owned(), factory.name().to_owned(), from));
         let _ = write!(text, "\n[{name}]\n{}", aligned(&rows));
-        let settings = rows.into_iter().skip(1).map(|(key, value, from)| {
-            let value = json!({ "value": value, "from": from });
-            (key, value)
-        });
-        let settings = Value::Object(settings.collect());
+        let settings = object(rows.split_off(1));
         let json = json!({ "backend": factory.name(), "settings": settings });
         stores.insert(name.into_owned(), json);
     }
@@ -119,6 +123,11 @@ fn collect(rows: &mut Vec<Row>, settings: &Settings, prefix: &str, keys: &[KeyDo
         let value = settings.shown_value(key).unwrap_or_default();
         rows.push((key.to_owned(), value, format!("{}, unknown", settings.place(key))));
     }
+}
+
+fn object(rows: Vec<Row>) -> Value {
+    let setting = |(key, value, from)| (key, json!({ "value": value, "from": from }));
+    Value::Object(rows.into_iter().map(setting).collect())
 }
 
 fn aligned(rows: &[Row]) -> String {
