@@ -149,7 +149,6 @@ fn a_job_that_was_killed_or_interrupted_goes_on() {
     let runs = certificate["runs"].as_array().unwrap();
     let ended = |run: &Value| !run["ended"].is_null();
     assert_eq!((runs.len(), runs.iter().filter(|run| ended(run)).count()), (4, 2));
-    assert!(certificate["throttled"]["write rows"].as_u64().unwrap() > 0);
 }
 
 #[test]
@@ -176,6 +175,8 @@ fn a_job_is_watched_until_it_is_over() {
     }
     assert!(child.wait().unwrap().success() && watching.wait().unwrap().success());
     assert!(told >= 2 && last["progress"]["phase"] == "done", "{last}");
+    let certificate = &route.migrate(&["certificate"]).good().json()[0];
+    assert!(certificate["throttled"]["write rows"].as_u64().unwrap() > 0);
     // Where nobody works on it, it says so and ends.
     let ran = route.migrate(&watch).good();
     assert_eq!(ran.json().len(), 1);

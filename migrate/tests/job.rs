@@ -243,9 +243,7 @@ async fn a_job_has_one_runner_and_keeps_what_it_was_told() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
     assert!(error.to_string().contains("mode was \"fail-if-not-empty\""), "{error}");
     let folder = JobFolder::all(jobs.path()).unwrap().remove(0);
-    let mut orders = Orders::default();
-    orders.abort = true;
-    orders.give(&folder).unwrap();
+    Orders::change(&folder, |orders| orders.abort = true).unwrap();
     let job_again = job(jobs.path(), &from, &to, &Settings::new()).await.unwrap();
     assert_eq!(job_again.abort().await.unwrap().phase, Phase::Aborted);
     // Nobody has the target any more.

@@ -135,6 +135,15 @@ impl JobFolder {
             .with_context("holder", holder.trim()))
     }
 
+    /// Waits until nobody else has a file of that name locked, and has it locked until what it
+    /// gives is dropped.
+    pub(super) fn alone(&self, name: &str) -> Result<File> {
+        let path = self.0.join(name);
+        let file = private().write(true).create(true).truncate(false).open(&path);
+        let locked = file.and_then(|file| file.lock().map(|()| file));
+        locked.map_err(|error| failed(&path, "cannot be locked", error))
+    }
+
     /// Whether somebody works on the job now.
     ///
     /// # Errors

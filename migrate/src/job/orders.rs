@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::folder::JobFolder;
 
 const FILE: &str = "orders.json";
+/// Who changes the orders has this file locked.
+const LOCK: &str = "orders.lock";
 
 /// How fast a job may work, and whether it may at all.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -48,13 +50,19 @@ impl Orders {
         })
     }
 
-    /// Gives them to a job: whoever works on it, or will, follows them.
+    /// Changes those of a job, and gives what they are then: whoever works on it, or will,
+    /// follows them. Of several processes that do so one waits for the other, so that no
+    /// order is lost.
     ///
     /// # Errors
-    /// If they cannot be written.
-    pub fn give(&self, folder: &JobFolder) -> Result<()> {
-        let json = serde_json::to_vec_pretty(self).unwrap_or_default();
-        folder.write(FILE, &json, true)
+    /// If they cannot be read or written.
+    pub fn change(folder: &JobFolder, change: impl FnOnce(&mut Self)) -> Result<Self> {
+        let _alone = folder.alone(LOCK)?;
+        let mut orders = Self::of(folder)?;
+        change(&mut orders);
+        let json = serde_json::to_vec_pretty(&orders).unwrap_or_default();
+        folder.write(FILE, &json, true)?;
+        Ok(orders)
     }
 
     /// Whether this is a time to work, by seconds since the Unix epoch.
@@ -151,6 +159,23 @@ impl From<Window> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_order_is_lost_where_several_give_some() {
+        let jobs = tempfile::tempdir().unwrap();
+        let folder = &JobFolder::create(jobs.path(), uuid::Uuid::new_v4()).unwrap();
+        let one_more = |orders: &mut Orders| *orders.read_rows.get_or_insert(0) += 1;
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..25 {
+                        Orders::change(folder, one_more).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(Orders::of(folder).unwrap().read_rows, Some(100));
+    }
 
     #[test]
     fn times_of_the_day_go_over_midnight() {

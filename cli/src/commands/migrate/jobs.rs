@@ -120,9 +120,7 @@ pub(super) fn order_in(
         let path = folder.path().display();
         return Err(Failure::usage(format!("the job in {path} is over")));
     }
-    let mut orders = Orders::of(folder)?;
-    change(&mut orders);
-    orders.give(folder)?;
+    let orders = Orders::change(folder, change)?;
     let path = folder.path().display();
     out.result(format_args!("the job in {path} {what}"), &json!({ "orders": orders }))?;
     Ok(Exit::Done)

@@ -245,9 +245,7 @@ async fn work(global: &Global, args: RunArgs, out: Output) -> Outcome {
             out.note(format_args!("the job is in {}", at.path().display()));
         }
         if args.speed.is_set() {
-            let mut orders = Orders::of(&at)?;
-            args.speed.change(&mut orders);
-            orders.give(&at)?;
+            Orders::change(&at, |orders| args.speed.change(orders))?;
         }
         let looker = job.onlooker();
         followed(job, &looker, out).await
