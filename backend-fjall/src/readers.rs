@@ -23,9 +23,8 @@ pub(crate) struct Readers {
 
 impl Readers {
     pub(crate) fn start() -> Result<Self> {
-        let threads = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
         let pool = |name| {
-            let pool = Pool::start(name, threads, QUEUE);
+            let pool = Pool::start(name, Pool::fitting(), QUEUE);
             pool.map_err(|error| file(error, Operation::Open))
         };
         let (points, passes) = (pool("pinstate-fjall-read")?, pool("pinstate-fjall-scan")?);

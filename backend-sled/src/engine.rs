@@ -62,7 +62,7 @@ impl Engine {
     ) -> Result<(Self, Marker)> {
         let io = |e| from_io(e, Operation::Open);
         let mut directory = Directory::open(&config.path, config.create)?;
-        let cores = std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8);
+        let cores = Pool::fitting();
         let scanners = Pool::start("pinstate-scan", cores, READ_QUEUE).map_err(io)?;
         // A scan replaces what opening makes of every page. Made on the same thread, the one
         // can use the memory of the other, see [`Pool`].

@@ -64,6 +64,12 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// How many threads suit this machine: one for each processor, at least 2 and at most 8.
+    #[must_use]
+    pub fn fitting() -> usize {
+        std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8)
+    }
+
     /// Starts `threads` threads. Jobs wait for room once those queued and at work add up
     /// to `capacity`.
     ///
