@@ -57,6 +57,11 @@ const VARIANTS: &[Variant] = &[
             .index_block_partitioning_policy(PartitioningPolicy::all(false))
             .filter_block_partitioning_policy(PartitioningPolicy::all(false))
     }),
+    ("partitioned", |options| {
+        options
+            .index_block_partitioning_policy(PartitioningPolicy::all(true))
+            .filter_block_partitioning_policy(PartitioningPolicy::all(true))
+    }),
     ("hits", |options| options.expect_point_read_hits(true)),
     ("filter 14", |options| {
         let bits = FilterPolicyEntry::Bloom(BloomConstructionPolicy::BitsPerKey(14.0));

@@ -207,7 +207,7 @@ impl<'e> Group<'e> {
         let keep = match rule {
             // A write without a condition needs no look at what is there, and a plain delete
             // leaves nothing.
-            Rule::Given(Precondition::None) => row.value.is_some(),
+            Rule::Given(Precondition::None) => row.is_live(),
             Rule::Given(condition) => {
                 let stored = self.stored(tables, operation, &at, row.version)?;
                 if let Some(answer) =
@@ -219,13 +219,13 @@ impl<'e> Group<'e> {
             }
             Rule::Purge(before) => {
                 let stored = self.stored(tables, operation, &at, row.version)?;
-                if stored.is_none_or(|row| row.value.is_some() || row.version >= before) {
+                if stored.is_none_or(|row| row.is_live() || row.version >= before) {
                     return Ok(Written::Refused { current: None });
                 }
                 false
             }
         };
-        self.bytes += at.1.len() + row.value.as_ref().map_or(0, Bytes::len);
+        self.bytes += at.1.len() + row.len();
         self.pending.insert(at, keep.then_some(row));
         Ok(Written::Applied)
     }
@@ -253,9 +253,8 @@ impl<'e> Group<'e> {
         let unfit =
             |reason| damaged(operation, &record_key(key), reason).with_outcome(Outcome::NotApplied);
         let Head { version: stored, body } = Head::decode(key, &bytes).map_err(unfit)?;
-        let value = match body {
-            Body::Marker => None,
-            Body::Here(value) => Some(bytes.slice_ref(value)),
+        let long = match body {
+            Body::Marker | Body::Here(_) => None,
             Body::Apart { .. } if stored != version => Some(Bytes::new()),
             Body::Apart { len, sum } => {
                 let values = tables.values.get();
@@ -263,7 +262,7 @@ impl<'e> Group<'e> {
                 Some(check_long(value.flatten().map(Bytes::from), len, sum).map_err(unfit)?)
             }
         };
-        Ok(Some(Row { version: stored, value, bytes }))
+        Ok(Some(Row { version: stored, bytes, long }))
     }
 
     /// Writes the group, and answers everybody in it.
@@ -294,13 +293,14 @@ fn commit(
         return Ok(());
     }
     let begun = |error| engine_error(error, Operation::Apply).with_outcome(Outcome::NotApplied);
+    tables.values().for_each(Tables::let_it_write_out);
     let mut batch = OwnedWriteBatch::with_capacity(engine.db.clone(), pending.len())
         .durability(Some(engine.safety.mode()));
     for ((id, key), row) in pending {
         let tables = tables
             .get(&id)
             .ok_or_else(|| corrupt(Operation::Apply, "a write is of no namespace"))?;
-        let long = row.as_ref().and_then(Row::long_value);
+        let long = row.as_ref().and_then(|row| row.long.as_ref());
         if let Some(long) = long {
             let values = engine.values(tables).map_err(begun)?;
             batch.insert(values, key.clone(), long.clone());

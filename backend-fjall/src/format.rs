@@ -50,33 +50,35 @@ pub(crate) fn record_part(engine_key: &[u8]) -> &[u8] {
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) version: Version,
-    /// `None` for a marker.
-    pub(crate) value: Option<Bytes>,
     /// The row as the engine has it.
     pub(crate) bytes: Bytes,
+    /// The value that stands apart.
+    pub(crate) long: Option<Bytes>,
 }
 
 impl Row {
-    /// The row that is to stand under this key of the engine's. It shares the memory of its bytes
-    /// with the value, if that is not long.
+    /// The row that is to stand under this key of the engine's; a marker without a value.
     pub(crate) fn new(engine_key: &[u8], version: Version, value: Option<Bytes>) -> Self {
         let bytes = encode(engine_key, version, value.as_ref());
-        let value = match value {
-            Some(value) if value.len() < LONG_VALUE_BYTES => {
-                Some(bytes.slice(HEAD..HEAD + value.len()))
-            }
-            value => value,
-        };
-        Self { version, value, bytes }
+        Self { version, bytes, long: value.filter(|value| value.len() >= LONG_VALUE_BYTES) }
+    }
+
+    pub(crate) fn is_live(&self) -> bool {
+        self.bytes.first().is_some_and(|tag| *tag != MARKER)
     }
 
     pub(crate) fn contender(&self) -> Contender<'_> {
-        Contender { version: self.version, value: self.value.as_deref() }
+        let value = match &self.long {
+            Some(long) => Some(&long[..]),
+            None if self.is_live() => self.bytes.get(HEAD..self.bytes.len().saturating_sub(SUM)),
+            None => None,
+        };
+        Contender { version: self.version, value }
     }
 
-    /// The value that is to stand apart.
-    pub(crate) fn long_value(&self) -> Option<&Bytes> {
-        self.value.as_ref().filter(|value| value.len() >= LONG_VALUE_BYTES)
+    /// How many bytes it takes of a group.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len() + self.long.as_ref().map_or(0, Bytes::len)
     }
 }
 
@@ -188,7 +190,9 @@ mod tests {
         for value in [None, Some(0), Some(1), Some(LONG_VALUE_BYTES - 1), Some(LONG_VALUE_BYTES)] {
             let value = value.map(|len| Bytes::from(vec![7; len]));
             let row = Row::new(&key, Version(-5), value.clone());
-            assert_eq!((row.version, &row.value), (Version(-5), &value));
+            let Contender { version, value: held } = row.contender();
+            assert_eq!((version, held), (Version(-5), value.as_deref()));
+            assert_eq!(row.is_live(), value.is_some());
             let bytes = row.bytes;
             let head = Head::decode(&key, &bytes).unwrap();
             assert_eq!((head.version, head.is_live()), (Version(-5), value.is_some()));

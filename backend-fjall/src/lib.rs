@@ -48,7 +48,9 @@
 //!   on. After opening anew writes work again, and what had been unknown is there or is not.
 //! * **Readers** see an atomic batch at once or not at all, since each call reads a snapshot. A
 //!   scan is the namespace at one moment; writers do not wait for it, and old rows stay in the
-//!   files as long as it is kept.
+//!   files as long as it is kept. Two of its pages are read before they are asked for.
+//! * **Memory** of what was written and not yet written out as a sorted file is at most three
+//!   times `write_buffer` for a namespace: writers wait when two full tables do.
 //! * **Replacing a namespace** is one batch of the catalog. Keyspaces that no namespace names
 //!   are what a crash has left, and go when the store is opened.
 //! * **Counting** reads every row but no long value; the estimate is the engine's own, takes no

@@ -1,6 +1,7 @@
 //! The keyspaces of one namespace, and reading what they hold at one moment.
 
 use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, Readable, Snapshot};
@@ -18,7 +19,24 @@ pub(crate) struct Tables {
     pub(crate) values: Arc<OnceLock<Keyspace>>,
 }
 
+/// Full tables in memory that may wait to be written out. The engine itself lets four wait,
+/// and then stops all writes for a tenth of a second at a time.
+const FULL_TABLES: usize = 2;
+/// Longest wait for that: an engine whose own threads have failed says so when it is written to.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 impl Tables {
+    /// Waits while too much of what was written is in memory alone. Blocks.
+    pub(crate) fn let_it_write_out(&self) {
+        let began = Instant::now();
+        let waits = |keyspace: &Keyspace| keyspace.sealed_memtable_count() >= FULL_TABLES;
+        while (waits(&self.rows) || self.values.get().is_some_and(waits))
+            && began.elapsed() < PATIENCE
+        {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// A namespace as it is now: all of a batch, or nothing of it.
     pub(crate) fn look(&self) -> Look<'_> {
         Look { snapshot: self.db.snapshot(), tables: self }
