@@ -8,7 +8,8 @@ use super::*;
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result, RetryClass};
 
 fn call(idempotent: bool) -> Call<'static> {
-    Call { operation: Operation::Put, backend: "test", key: None, idempotent, records: 1, bytes: 0 }
+    let (operation, backend, namespace, key) = (Operation::Put, "test", None, None);
+    Call { operation, backend, namespace, key, idempotent, records: 1, bytes: 0 }
 }
 
 fn error(kind: ErrorKind, outcome: Outcome) -> Error {
@@ -274,4 +275,43 @@ fn layers_are_what_was_asked_for() {
     assert_eq!(standard.deadline, Some(second * 60));
     assert_eq!(standard.attempt_timeout, Some(second * 20));
     assert_eq!(standard.limit.map(|limit| limit.operations), Some(1_024));
+}
+
+/// An answer that notes how often it is walked.
+struct Walked(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl Answer for Walked {
+    fn tally(&self) -> Tally {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Tally { bytes: 9, ..Tally::default() }
+    }
+}
+
+/// Notes the bytes that were read.
+#[derive(Debug, Default)]
+struct Bytes(parking_lot::Mutex<Vec<u64>>);
+
+impl Observer for Bytes {
+    fn begun(&self, _: &Call<'_>) {}
+    fn ended(&self, _: &Call<'_>, end: &Ended) {
+        self.0.lock().push(end.tally.bytes);
+    }
+    fn attempt_ended(&self, _: &Call<'_>, _: &Ended) {}
+    fn retried(&self, _: &Call<'_>, _: &Error, _: Duration) {}
+    fn waited(&self, _: &Call<'_>, _: Duration, _: bool) {}
+}
+
+#[tokio::test]
+async fn the_bytes_of_an_answer_are_counted_once_whoever_listens() {
+    let walks = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
+    let bytes = std::sync::Arc::new(Bytes::default());
+    let (operations, trace) = (ObserveOperations(bytes.clone()), Trace::new());
+    let (attempts, call) = (ObserveAttempts(bytes.clone()), call(true));
+    let store = || async { Ok(Walked(walks.clone())) };
+    let attempt = || TraceAttempts.run(call, || attempts.run(call, store));
+    operations.run(call, || trace.run(call, attempt)).await.unwrap();
+    assert_eq!(
+        (walks.load(std::sync::atomic::Ordering::Relaxed), bytes.0.lock()[..].to_vec()),
+        (1, vec![9])
+    );
 }
