@@ -82,6 +82,8 @@ pub struct Layers {
     pub observer: Option<Arc<dyn Observer>>,
     /// A span for each operation and for each attempt at it, and an event for each operation.
     pub trace: bool,
+    /// The spans alone, where there is no `trace`.
+    pub spans: bool,
     /// Of operations that succeed, one in so many has an event; at least 1.
     pub trace_every: u32,
     /// The consistency that the store reads and writes at, for the events.
@@ -101,6 +103,7 @@ impl Default for Layers {
         Self {
             observer: None,
             trace: false,
+            spans: false,
             trace_every: 1,
             consistency: None,
             deadline: None,
@@ -143,6 +146,13 @@ impl Layers {
     #[must_use]
     pub fn with_trace(mut self, trace: bool) -> Self {
         self.trace = trace;
+        self
+    }
+
+    /// Traces operations with spans alone, without events, unless they are traced with both.
+    #[must_use]
+    pub fn with_spans(mut self, spans: bool) -> Self {
+        self.spans = spans;
         self
     }
 
@@ -198,7 +208,8 @@ impl Layers {
         if let Some(timeout) = self.attempt_timeout {
             store = wrap(store, AttemptTimeout(timeout));
         }
-        if self.trace {
+        let traced = self.trace || self.spans;
+        if traced {
             store = wrap(store, TraceAttempts);
         }
         if let Some(observer) = &self.observer {
@@ -211,8 +222,9 @@ impl Layers {
         if let Some(deadline) = self.deadline {
             store = wrap(store, Deadline(deadline));
         }
-        if self.trace {
+        if traced {
             let trace = Trace::new()
+                .with_events(self.trace)
                 .with_consistency(self.consistency.clone())
                 .with_every(self.trace_every);
             store = wrap(store, trace);

@@ -29,12 +29,13 @@ use crate::record::Key;
 pub struct Trace {
     consistency: Option<Cow<'static, str>>,
     every: u32,
+    events: bool,
     seen: AtomicU32,
 }
 
 impl Default for Trace {
     fn default() -> Self {
-        Self { consistency: None, every: 1, seen: AtomicU32::new(0) }
+        Self { consistency: None, every: 1, events: true, seen: AtomicU32::new(0) }
     }
 }
 
@@ -56,6 +57,13 @@ impl Trace {
     #[must_use]
     pub fn with_every(mut self, every: u32) -> Self {
         self.every = every.max(1);
+        self
+    }
+
+    /// Whether there are events as well as spans.
+    #[must_use]
+    pub fn with_events(mut self, events: bool) -> Self {
+        self.events = events;
         self
     }
 
@@ -102,7 +110,8 @@ impl Policy for Trace {
             backend,
             namespace,
             consistency,
-            records,
+            // Other numbers are texts in OpenTelemetry.
+            records = i64::try_from(records).ok(),
             attempts = Empty,
             success = Empty,
             kind = Empty,
@@ -112,8 +121,11 @@ impl Policy for Trace {
         let under_way = UnderWay::new(|end| record(&span, end));
         let (result, attempts) = counted(attempt().instrument(span.clone())).await;
         under_way.end(&result, attempts, Tally::default());
-        span.record("attempts", attempts);
+        span.record("attempts", i64::from(attempts));
         drop(span);
+        if !self.events {
+            return result;
+        }
         let duration = began.elapsed().as_secs_f64();
         match failure(&result) {
             Some((kind, outcome)) => warn!(
@@ -164,7 +176,7 @@ impl Policy for TraceAttempts {
     {
         let span = debug_span!(
             "attempt",
-            attempt = attempt_number(),
+            attempt = i64::from(attempt_number()),
             success = Empty,
             kind = Empty,
             outcome = Empty,
