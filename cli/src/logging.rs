@@ -50,9 +50,11 @@ pub(crate) fn start(form: Option<LogForm>) {
     let (writer, writers) = reload::Layer::new(writer(form, whole));
     let _ = SHOWN.set(Shown { filter: filters, writer: writers });
     // What is exported is no matter of what is shown.
-    let layers = writer.with_filter(filter);
-    #[cfg(feature = "otlp")]
-    let layers = layers.and_then(crate::traces::layer());
+    let layers = vec![
+        writer.with_filter(filter).boxed(),
+        #[cfg(feature = "otlp")]
+        crate::traces::layer().boxed(),
+    ];
     // Setting up fails only where a subscriber is set already, and there is none.
     let _ = tracing_subscriber::registry().with(layers).try_init();
 }

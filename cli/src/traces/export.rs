@@ -29,7 +29,7 @@ fn which(which: fn(&Metadata<'_>) -> bool, most: LevelFilter) -> Which {
 }
 
 /// The layer that spans are sent through, which lets none in until somebody wants them.
-pub(crate) fn layer() -> impl Layer<Registry> {
+pub(crate) fn layer() -> impl Layer<Registry> + Send + Sync {
     let (spans, listen) = reload::Layer::new(None);
     let (filter, filters) = reload::Layer::new(which(|_| false, LevelFilter::OFF));
     let _ = LISTEN.set(Listen { spans: listen, which: filters });
