@@ -178,3 +178,20 @@ impl MetricsConfig {
         settings.extract()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_without_a_path_has_the_usual_one() {
+        let url = |endpoint: &str| {
+            let endpoint = Some(endpoint.to_owned());
+            TracesConfig { endpoint, ..TracesConfig::default() }.url().unwrap()
+        };
+        assert_eq!(url("http://here:4318"), "http://here:4318/v1/traces");
+        assert_eq!(url("https://here/"), "https://here/v1/traces");
+        assert_eq!(url("http://here:4318/otlp/v1/traces"), "http://here:4318/otlp/v1/traces");
+        assert_eq!(TracesConfig::default().url(), None);
+    }
+}
