@@ -67,7 +67,7 @@ impl Setup {
     pub(crate) fn start(self) -> Result<Traces> {
         let Self { config, timeout } = self;
         let counts = Arc::new(Counts::default());
-        let headers = config.headers.iter();
+        let headers = config.headers.iter().flatten();
         let headers = headers.map(|(name, value)| (name.clone(), value.expose().to_owned()));
         let mut builder = SpanExporter::builder()
             .with_http()

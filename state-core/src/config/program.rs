@@ -139,7 +139,7 @@ pub struct TracesConfig {
     /// The name that the program has among others there: `pinstate` unless set.
     pub service_name: Option<String>,
     /// Headers of every request, such as `authorization`. Never shown.
-    pub headers: BTreeMap<String, Secret>,
+    pub headers: Option<BTreeMap<String, Secret>>,
 }
 
 impl TracesConfig {

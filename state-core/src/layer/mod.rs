@@ -1,6 +1,6 @@
 //! Layers: what stands between a caller and a backend, as values.
 //!
-//! There is one order, from the outside in: observer, trace, deadline, retry, observer and trace
+//! There is one order, from the outside in: observer, trace, deadline, retry, trace and observer
 //! of attempts, per-attempt timeout, concurrency limit, backend. [`Layers`] is built in any order
 //! and applied in this one, so a timeout cannot end up outside the retry that should see it. Each layer is a
 //! [`Policy`] of a few lines; how a policy is put around every operation is written once,
@@ -208,16 +208,15 @@ impl Layers {
         if let Some(timeout) = self.attempt_timeout {
             store = wrap(store, AttemptTimeout(timeout));
         }
-        let traced = self.trace || self.spans;
-        if traced {
-            store = wrap(store, TraceAttempts);
-        }
         if let Some(observer) = &self.observer {
             store = wrap(store, ObserveAttempts(Arc::clone(observer)));
         }
+        let traced = self.trace || self.spans;
         if let Some(retry) = &self.retry {
             let retry = Retry::new(retry.clone()).with_observer(self.observer.clone());
-            store = wrap(store, retry);
+            store = wrap(store, retry.with_spans(traced));
+        } else if traced {
+            store = wrap(store, TraceAttempts);
         }
         if let Some(deadline) = self.deadline {
             store = wrap(store, Deadline(deadline));

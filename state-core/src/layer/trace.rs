@@ -163,7 +163,7 @@ impl Policy for Trace {
 }
 
 /// Traces attempts, each with a span below that of its operation: belongs right inside the retry
-/// layer.
+/// layer, which does it itself where it is asked to.
 #[derive(Clone, Copy, Debug)]
 pub struct TraceAttempts;
 
@@ -182,6 +182,9 @@ impl Policy for TraceAttempts {
             outcome = Empty,
             otel.status_code = Empty,
         );
+        if span.is_disabled() {
+            return attempt().await;
+        }
         let under_way = UnderWay::new(|end| record(&span, end));
         let result = attempt().instrument(span.clone()).await;
         under_way.end(&result, 1, Tally::default());
