@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::{closed, corrupt, engine as engine_error, file, no_answer};
 use crate::format::{Body, Head, Row, check_long, damaged, record_key};
 use crate::room::Space;
-use crate::rows::{Tables, decode};
+use crate::rows::Tables;
 
 /// Calls that may wait in the queue; more wait for room in it.
 const QUEUE: usize = 1_024;
@@ -248,14 +248,14 @@ impl<'e> Group<'e> {
                 .with_key(record_key(key))
                 .with_outcome(Outcome::NotApplied)
         };
-        let Some(row) = tables.rows.get(key).map_err(failed)? else { return Ok(None) };
-        let head = decode(key, row.into());
+        let Some(bytes) = tables.rows.get(key).map_err(failed)? else { return Ok(None) };
+        let bytes = Bytes::from(bytes);
         let unfit =
             |reason| damaged(operation, &record_key(key), reason).with_outcome(Outcome::NotApplied);
-        let Head { version: stored, body } = head.map_err(|(_, reason)| unfit(reason))?;
+        let Head { version: stored, body } = Head::decode(key, &bytes).map_err(unfit)?;
         let value = match body {
             Body::Marker => None,
-            Body::Here(value) => Some(value),
+            Body::Here(value) => Some(bytes.slice_ref(value)),
             Body::Apart { .. } if stored != version => Some(Bytes::new()),
             Body::Apart { len, sum } => {
                 let values = tables.values.get();
@@ -263,7 +263,7 @@ impl<'e> Group<'e> {
                 Some(check_long(value.flatten().map(Bytes::from), len, sum).map_err(unfit)?)
             }
         };
-        Ok(Some(Row { version: stored, value }))
+        Ok(Some(Row { version: stored, value, bytes }))
     }
 
     /// Writes the group, and answers everybody in it.
@@ -311,8 +311,7 @@ fn commit(
         }
         match row {
             Some(row) => {
-                let bytes = row.encode(&key);
-                batch.insert(&tables.rows, key, bytes);
+                batch.insert(&tables.rows, key, row.bytes);
             }
             None => batch.remove(&tables.rows, key),
         }

@@ -7,11 +7,12 @@
 //! PATH/db/      the engine's own files
 //! ```
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use pinstate_core::{Error, ErrorKind, Operation, Result};
+use pinstate_embedded::{Lock, Refused};
 use uuid::Uuid;
 
 use crate::BACKEND;
@@ -25,8 +26,8 @@ const TITLE: &str = "pinstate-fjall store";
 /// A store's folder, locked.
 pub(crate) struct Folder {
     path: PathBuf,
-    /// Unlocked when it is closed, also by the death of the process.
-    _lock: File,
+    /// Locked until this is dropped, also when the process is killed.
+    _lock: Lock,
 }
 
 impl Folder {
@@ -41,13 +42,13 @@ impl Folder {
             refuse_foreign(path).map_err(at)?;
             fs::create_dir_all(path).map_err(|e| at(io_error(e)))?;
         }
-        let mut lock = OpenOptions::new();
-        let lock = lock.create(true).truncate(false).write(true).open(path.join("lock"));
-        let lock = lock.map_err(|e| at(io_error(e)))?;
-        match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
-            Err(TryLockError::WouldBlock) => Err(at(locked(Operation::Open))),
-            Err(TryLockError::Error(error)) => Err(at(io_error(error))),
+        match Lock::take(&path.join("lock")) {
+            Ok(lock) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Err(Refused::Held(None)) => Err(at(locked(Operation::Open))),
+            Err(Refused::Held(Some(process))) => {
+                Err(at(locked(Operation::Open)).with_context("process", process))
+            }
+            Err(Refused::Io(error)) => Err(at(io_error(error))),
         }
     }
 

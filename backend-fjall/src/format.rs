@@ -14,7 +14,7 @@
 //! never moves one.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use pinstate_core::{Contender, Error, Key, Operation, Record, Result, Version};
+use pinstate_core::{Contender, Error, Key, Operation, Result, Version};
 
 use crate::error;
 
@@ -38,7 +38,12 @@ pub(crate) fn engine_key(key: &[u8]) -> Bytes {
 
 /// The record's key of the engine's.
 pub(crate) fn record_key(engine_key: &Bytes) -> Key {
-    Key::new(engine_key.slice(1.min(engine_key.len())..))
+    Key::new(engine_key.slice_ref(record_part(engine_key)))
+}
+
+/// The bytes of the record's key in the engine's.
+pub(crate) fn record_part(engine_key: &[u8]) -> &[u8] {
+    engine_key.get(1..).unwrap_or_default()
 }
 
 /// What a write stores: a live record, or the marker of a conditional delete.
@@ -47,9 +52,24 @@ pub(crate) struct Row {
     pub(crate) version: Version,
     /// `None` for a marker.
     pub(crate) value: Option<Bytes>,
+    /// The row as the engine has it.
+    pub(crate) bytes: Bytes,
 }
 
 impl Row {
+    /// The row that is to stand under this key of the engine's. It shares the memory of its bytes
+    /// with the value, if that is not long.
+    pub(crate) fn new(engine_key: &[u8], version: Version, value: Option<Bytes>) -> Self {
+        let bytes = encode(engine_key, version, value.as_ref());
+        let value = match value {
+            Some(value) if value.len() < LONG_VALUE_BYTES => {
+                Some(bytes.slice(HEAD..HEAD + value.len()))
+            }
+            value => value,
+        };
+        Self { version, value, bytes }
+    }
+
     pub(crate) fn contender(&self) -> Contender<'_> {
         Contender { version: self.version, value: self.value.as_deref() }
     }
@@ -58,33 +78,27 @@ impl Row {
     pub(crate) fn long_value(&self) -> Option<&Bytes> {
         self.value.as_ref().filter(|value| value.len() >= LONG_VALUE_BYTES)
     }
+}
 
-    /// The row's bytes under this key of the engine's.
-    pub(crate) fn encode(&self, engine_key: &[u8]) -> Bytes {
-        let body = match &self.value {
-            Some(value) if value.len() < LONG_VALUE_BYTES => value.len(),
-            Some(_) => 8,
-            None => 0,
-        };
-        let mut bytes = BytesMut::with_capacity(HEAD + body + SUM);
-        match (&self.value, self.long_value()) {
-            (None, _) => bytes.put_u8(MARKER),
-            (Some(_), None) => bytes.put_u8(LIVE),
-            (Some(_), Some(_)) => bytes.put_u8(LONG),
+fn encode(engine_key: &[u8], version: Version, value: Option<&Bytes>) -> Bytes {
+    let (tag, body) = match value {
+        None => (MARKER, 0),
+        Some(value) if value.len() < LONG_VALUE_BYTES => (LIVE, value.len()),
+        Some(_) => (LONG, 8),
+    };
+    let mut bytes = BytesMut::with_capacity(HEAD + body + SUM);
+    bytes.put_u8(tag);
+    bytes.put_i64(version.0);
+    match value {
+        Some(long) if tag == LONG => {
+            bytes.put_u32(u32::try_from(long.len()).unwrap_or(u32::MAX));
+            bytes.put_u32(crc32fast::hash(long));
         }
-        bytes.put_i64(self.version.0);
-        match (&self.value, self.long_value()) {
-            (_, Some(long)) => {
-                bytes.put_u32(u32::try_from(long.len()).unwrap_or(u32::MAX));
-                bytes.put_u32(crc32fast::hash(long));
-            }
-            (Some(value), None) => bytes.put_slice(value),
-            (None, None) => {}
-        }
-        let sum = checksum(engine_key, &bytes);
-        bytes.put_u32(sum);
-        bytes.freeze()
+        value => bytes.put_slice(value.map_or(&[], |value| &value[..])),
     }
+    let sum = checksum(engine_key, &bytes);
+    bytes.put_u32(sum);
+    bytes.freeze()
 }
 
 fn checksum(engine_key: &[u8], row: &[u8]) -> u32 {
@@ -95,17 +109,18 @@ fn checksum(engine_key: &[u8], row: &[u8]) -> u32 {
 }
 
 /// What a row says without its long value.
-#[derive(Clone, Debug)]
-pub(crate) struct Head {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Head<'r> {
     pub(crate) version: Version,
-    pub(crate) body: Body,
+    pub(crate) body: Body<'r>,
 }
 
 /// Where the value of a row is.
-#[derive(Clone, Debug)]
-pub(crate) enum Body {
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Body<'r> {
     Marker,
-    Here(Bytes),
+    /// In the row itself.
+    Here(&'r [u8]),
     /// In the keyspace of long values, with this length and CRC-32.
     Apart {
         len: u32,
@@ -116,9 +131,9 @@ pub(crate) enum Body {
 /// What is wrong with a row.
 pub(crate) type Reason = &'static str;
 
-impl Head {
+impl<'r> Head<'r> {
     /// Reads a row.
-    pub(crate) fn decode(engine_key: &[u8], row: &Bytes) -> Result<Self, Reason> {
+    pub(crate) fn decode(engine_key: &[u8], row: &'r [u8]) -> Result<Self, Reason> {
         let Some((rest, sum)) = row.split_last_chunk::<SUM>() else {
             return Err("the row is cut off");
         };
@@ -131,7 +146,7 @@ impl Head {
         let [tag, version @ ..] = *head;
         let body = match (tag, body) {
             (MARKER, []) => Body::Marker,
-            (LIVE, body) => Body::Here(row.slice_ref(body)),
+            (LIVE, body) => Body::Here(body),
             (LONG, body) => match body.as_chunks::<4>() {
                 ([len, sum], []) => {
                     Body::Apart { len: u32::from_be_bytes(*len), sum: u32::from_be_bytes(*sum) }
@@ -145,14 +160,6 @@ impl Head {
 
     pub(crate) fn is_live(&self) -> bool {
         !matches!(self.body, Body::Marker)
-    }
-
-    /// The record with the value that was found, or without one.
-    pub(crate) fn record(&self, key: Key, value: Bytes) -> Record {
-        match self.body {
-            Body::Marker => Record::marker(key, self.version),
-            _ => Record::live(key, value, self.version),
-        }
     }
 }
 
@@ -180,13 +187,14 @@ mod tests {
         assert_eq!(record_key(&key), Key::copy_from(b"key"));
         for value in [None, Some(0), Some(1), Some(LONG_VALUE_BYTES - 1), Some(LONG_VALUE_BYTES)] {
             let value = value.map(|len| Bytes::from(vec![7; len]));
-            let row = Row { version: Version(-5), value: value.clone() };
-            let bytes = row.encode(&key);
+            let row = Row::new(&key, Version(-5), value.clone());
+            assert_eq!((row.version, &row.value), (Version(-5), &value));
+            let bytes = row.bytes;
             let head = Head::decode(&key, &bytes).unwrap();
             assert_eq!((head.version, head.is_live()), (Version(-5), value.is_some()));
             match head.body {
                 Body::Marker => assert!(value.is_none()),
-                Body::Here(body) => assert_eq!(Some(body), value),
+                Body::Here(body) => assert_eq!(Some(body), value.as_deref()),
                 Body::Apart { len, sum } => {
                     let value = value.unwrap();
                     check_long(Some(value.clone()), len, sum).unwrap();
@@ -197,7 +205,7 @@ mod tests {
             for bit in 0..bytes.len().min(40) * 8 {
                 let mut flipped = bytes.to_vec();
                 flipped[bit / 8] ^= 1 << (bit % 8);
-                assert!(Head::decode(&key, &flipped.into()).is_err(), "bit {bit}");
+                assert!(Head::decode(&key, &flipped).is_err(), "bit {bit}");
             }
             assert!(Head::decode(&engine_key(b"kez"), &bytes).is_err(), "another key's row");
         }

@@ -14,9 +14,9 @@ use pinstate_core::{
 use crate::BACKEND;
 use crate::commit::{Rule, Writes};
 use crate::error::engine as engine_error;
-use crate::format::{Row, damaged, engine_key};
+use crate::format::{Body, Head, Row, damaged, engine_key};
 use crate::room::Space;
-use crate::rows::{Found, Look};
+use crate::rows::Look;
 use crate::scan::FjallScan;
 use crate::split;
 use crate::store::Core;
@@ -104,23 +104,26 @@ impl FjallNamespace {
     }
 }
 
-/// A short value is a slice of a block, which it would keep in memory.
-fn short(value: Bytes) -> Bytes {
-    if value.len() < 1_024 { Bytes::copy_from_slice(&value) } else { value }
+/// A value in a row; a short one is copied, since it would keep all of its block in memory.
+fn value_in(row: &Bytes, value: &[u8]) -> Bytes {
+    if value.len() < 1_024 { Bytes::copy_from_slice(value) } else { row.slice_ref(value) }
 }
 
 /// The live record under a key.
 fn get(look: &Look<'_>, operation: Operation, key: &Key) -> Result<Option<Record>> {
     let engine_key = engine_key(key.as_bytes());
     let failed = |error| engine_error(error, operation).with_key(key.clone());
-    let Some(found) = look.find(&engine_key).map_err(failed)? else { return Ok(None) };
-    let head = found.map_err(|(_, reason)| damaged(operation, key, reason))?;
-    if !head.is_live() {
-        return Ok(None);
-    }
-    let value = look.value(&engine_key, &head).map_err(failed)?;
-    let value = value.map_err(|reason| damaged(operation, key, reason))?;
-    Ok(Some(head.record(key.clone(), short(value))))
+    let unfit = |reason| damaged(operation, key, reason);
+    let Some(row) = look.find(&engine_key).map_err(failed)? else { return Ok(None) };
+    let Head { version, body } = Head::decode(&engine_key, &row).map_err(unfit)?;
+    let value = match body {
+        Body::Marker => return Ok(None),
+        Body::Here(value) => value_in(&row, value),
+        Body::Apart { len, sum } => {
+            look.apart(&engine_key, (len, sum)).map_err(failed)?.map_err(unfit)?
+        }
+    };
+    Ok(Some(Record::live(key.clone(), value, version)))
 }
 
 #[async_trait]
@@ -161,11 +164,13 @@ impl Namespace for FjallNamespace {
 
     async fn has(&self, key: &Key, _options: ReadOptions) -> Result<bool> {
         let has = |look: &Look<'_>, key: &Key| {
-            let found = look.find(&engine_key(key.as_bytes()));
+            let engine_key = engine_key(key.as_bytes());
+            let found = look.find(&engine_key);
             let failed = |error| engine_error(error, Operation::Has).with_key(key.clone());
             // A damaged row is one that is there.
-            let is_there = |found: Found| found.map_or(true, |head| head.is_live());
-            Ok(found.map_err(failed)?.is_some_and(is_there))
+            Ok(found.map_err(failed)?.is_some_and(|row| {
+                Head::decode(&engine_key, &row).map_or(true, |head| head.is_live())
+            }))
         };
         self.read_row(Operation::Has, key, has).await
     }
@@ -250,8 +255,8 @@ impl Namespace for FjallNamespace {
             self.space.scope().check(&cursor.range.scope)?;
         }
         let tables = self.space.tables(Operation::Scan)?;
-        let (core, space) = (Arc::clone(&self.core), Arc::clone(&self.space));
-        Ok(Box::new(FjallScan::new(core, space, &tables, options)))
+        let space = Arc::clone(&self.space);
+        Ok(Box::new(FjallScan::new(&self.core, space, &tables, options)))
     }
 
     fn cursor_after(&self, key: &Key) -> Cursor {
@@ -291,7 +296,10 @@ impl Namespace for FjallNamespace {
             if after.is_none() {
                 return Ok(purged);
             }
-            let marker = |key| (key, Row { version: before, value: None });
+            let marker = |key: Bytes| {
+                let row = Row::new(&key, before, None);
+                (key, row)
+            };
             let items = found.into_iter().map(marker).collect();
             for written in self.write(operation, items, Rule::Purge(before)).await? {
                 purged += u64::from(written? == Written::Applied);

@@ -1,8 +1,9 @@
 //! Where reads are made: in place while they are quick, or else on threads of the store's own.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use pinstate_core::{Operation, Result};
+use pinstate_core::{Error, Operation, Result};
 use pinstate_embedded::{Lost, Pace, Pool};
 use tokio::sync::oneshot;
 
@@ -18,7 +19,7 @@ pub(crate) struct Readers {
     /// For calls of a few rows.
     points: Pool,
     /// For passes over many, so that they do not stand in the way of the others.
-    passes: Pool,
+    passes: Arc<Pool>,
 }
 
 impl Readers {
@@ -28,7 +29,7 @@ impl Readers {
             pool.map_err(|error| file(error, Operation::Open))
         };
         let (points, passes) = (pool("pinstate-fjall-read")?, pool("pinstate-fjall-scan")?);
-        Ok(Self { pace: Pace::default(), points, passes })
+        Ok(Self { pace: Pace::default(), points, passes: Arc::new(passes) })
     }
 
     /// Reads on the caller's thread, if that is likely to be quick and `work` can begin at once.
@@ -61,6 +62,11 @@ impl Readers {
         run(&self.passes, operation, work).await
     }
 
+    /// The threads for passes over many rows.
+    pub(crate) fn passes(&self) -> &Arc<Pool> {
+        &self.passes
+    }
+
     /// Works off what is queued, and ends the threads. Blocks.
     pub(crate) fn stop(&self) {
         self.points.close();
@@ -73,12 +79,15 @@ async fn run<T: Send + 'static>(
     operation: Operation,
     work: impl FnOnce() -> Result<T> + Send + 'static,
 ) -> Result<T> {
-    pool.run(work).await.unwrap_or_else(|lost| {
-        Err(match lost {
-            Lost::Closed => closed(operation),
-            Lost::Panicked => no_answer(operation),
-        })
-    })
+    pool.run(work).await.unwrap_or_else(|gone| Err(lost(gone, operation)))
+}
+
+/// The error of a call that got no answer.
+pub(crate) fn lost(gone: Lost, operation: Operation) -> Error {
+    match gone {
+        Lost::Closed => closed(operation),
+        Lost::Panicked => no_answer(operation),
+    }
 }
 
 /// Does something long on a thread of its own: opening, closing. A caller that goes away does

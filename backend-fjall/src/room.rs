@@ -108,6 +108,8 @@ impl Space {
             BatchItem::Delete(Delete { key, version, .. }) => (key, None, version),
         };
         self.check_len(operation, &key, value.as_deref().unwrap_or_default())?;
-        Ok((engine_key(key.as_bytes()), Row { version, value }))
+        let key = engine_key(key.as_bytes());
+        let row = Row::new(&key, version, value);
+        Ok((key, row))
     }
 }

@@ -1,78 +1,121 @@
-//! One scan under way.
+//! Reading a range of a snapshot in pages, a few of them ahead of the consumer.
 
 use std::ops::Bound;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fjall::{Iter, Readable};
+use fjall::{Iter, Readable, Slice};
 use parking_lot::Mutex;
+use pinstate_core::scan::DEFAULT_PAGE_ROWS;
 use pinstate_core::{
-    Cursor, Damaged, Operation, Page, Range, Result, Scan, ScanEnd, ScanItem, ScanOptions, ScanStep,
+    Cursor, Damaged, Error, Key, Operation, Page, Range, Record, Result, Scan, ScanEnd, ScanItem,
+    ScanOptions, ScanStep, Version,
 };
+use pinstate_embedded::Ahead;
 
 use crate::config::MAX_KEY_BYTES;
 use crate::error::engine as engine_error;
-use crate::format::{Body, engine_key, record_key};
+use crate::format::{Body, Head, Reason, engine_key, record_part};
+use crate::readers::lost;
 use crate::room::Space;
-use crate::rows::{Look, Tables, decode};
+use crate::rows::{Look, Tables};
 use crate::store::Core;
 
 /// A page has no more rows once it has so many bytes.
-const PAGE_BYTES: usize = 4 << 20;
+const PAGE_BYTES: usize = 1 << 20;
 
 /// Reads a snapshot in pages. Writers do not wait for it, nor does it wait for them.
 pub(crate) struct FjallScan {
-    core: Arc<Core>,
     space: Arc<Space>,
-    /// Where the reading stands; nothing once it has ended. Behind a lock since a page that
-    /// nobody waits for any more may still be read.
-    reading: Arc<Mutex<Option<Reading>>>,
     range: Range,
-    /// The last row that was given or passed over.
-    position: Option<Bytes>,
-    page_rows: usize,
-    shown: Shown,
+    reading: Arc<Mutex<Option<Reading>>>,
+    pages: Ahead<Read, Error>,
     given: u64,
 }
 
-#[derive(Clone, Copy)]
-struct Shown {
+/// What is read into pages.
+struct Plan {
+    range: Range,
+    rows: usize,
     keys_only: bool,
     markers: bool,
 }
 
 /// A snapshot, and how far an iterator over it has come. It holds no handle on the store, which
-/// can be closed meanwhile.
+/// can be closed meanwhile; there is none any more once the scan has ended.
 struct Reading {
     snapshot: fjall::Snapshot,
-    /// The engine's iterator, and the row that it stands behind.
-    rows: Option<(Iter, Option<Bytes>)>,
+    rows: Option<Iter>,
+}
+
+/// A page that was read.
+struct Read {
+    items: Vec<ScanItem>,
+    /// The last key that was looked at.
+    last: Bytes,
+    /// Bytes of keys and values in the page's own memory.
+    bytes: usize,
+}
+
+/// One row in a page's buffer: where its key begins, its value, and where that ends.
+struct Span {
+    key: usize,
+    value: usize,
+    end: usize,
+    what: What,
+}
+
+enum What {
+    /// A live record, with its value in the buffer.
+    Here(Version),
+    /// One whose value stands apart.
+    Apart(Version, Bytes),
+    Marker(Version),
+    Damaged(Reason),
 }
 
 impl FjallScan {
     /// A scan with options whose range and cursor were found to belong to `space`.
     pub(crate) fn new(
-        core: Arc<Core>,
+        core: &Core,
         space: Arc<Space>,
         tables: &Tables,
         options: ScanOptions,
     ) -> Self {
-        let (range, position) = match options.after {
+        let (range, mut position) = match options.after {
             Some(cursor) => (cursor.range, Some(cursor.position)),
             None => (options.range.unwrap_or_else(|| Range::all(space.scope().clone())), None),
         };
+        let plan = Plan {
+            range: range.clone(),
+            rows: options.page_rows.max(1),
+            keys_only: options.keys_only,
+            markers: options.include_deleted,
+        };
         let reading = Reading { snapshot: tables.db.snapshot(), rows: None };
-        Self {
-            core,
-            space,
-            reading: Arc::new(Mutex::new(Some(reading))),
-            range,
-            position,
-            page_rows: options.page_rows.max(1),
-            shown: Shown { keys_only: options.keys_only, markers: options.include_deleted },
-            given: 0,
-        }
+        let reading = Arc::new(Mutex::new(Some(reading)));
+        let mut expected = 0;
+        let (source, room) = (Arc::clone(&reading), Arc::clone(&space));
+        let read = move || {
+            let mut source = source.lock();
+            let Some(open) = source.as_mut() else { return Ok(None) };
+            let tables = room.tables(Operation::Scan)?;
+            let page = page(open, &tables, &plan, position.as_ref(), expected)?;
+            match &page {
+                Some(page) => {
+                    position = Some(page.last.clone());
+                    // Rows of one pinset are of much the same size.
+                    expected = (page.bytes + page.bytes / 16).min(PAGE_BYTES + PAGE_BYTES / 16);
+                }
+                // So that a scan that is kept does not keep old rows.
+                None => *source = None,
+            }
+            Ok(page)
+        };
+        let passes = Arc::clone(core.readers.passes());
+        let pages = Ahead::new(passes, Box::new(read), |gone| lost(gone, Operation::Scan));
+        Self { space, range, reading, pages, given: 0 }
     }
 }
 
@@ -112,90 +155,89 @@ fn place(key: &[u8], behind: bool) -> Bound<Bytes> {
     }
 }
 
-/// The next rows, and the last one that was looked at; none where there are no more.
+/// Reads the page behind a place; `None` where there are no more rows. `expected` is how many
+/// bytes it is likely to have.
 fn page(
     reading: &mut Reading,
     tables: &Tables,
-    range: &Range,
-    position: Option<Bytes>,
-    page_rows: usize,
-    shown: Shown,
-) -> Result<Option<(Vec<ScanItem>, Bytes)>> {
+    plan: &Plan,
+    position: Option<&Bytes>,
+    expected: usize,
+) -> Result<Option<Read>> {
     let failed = |error| engine_error(error, Operation::Scan);
     let look = Look { snapshot: reading.snapshot.clone(), tables };
-    // After a page that was not taken, or an error, it begins where the scan stands.
-    let rows = reading.rows.take().filter(|(_, at)| *at == position);
-    let mut rows = match rows {
-        Some((rows, _)) => rows,
-        None => match bounds(range, position.as_ref()) {
+    // After an error it begins where the page before has ended.
+    let mut rows = match reading.rows.take() {
+        Some(rows) => rows,
+        None => match bounds(&plan.range, position) {
             Some(bounds) => look.snapshot.range(&tables.rows, bounds),
             None => return Ok(None),
         },
     };
-    let mut items = Vec::new();
-    let (mut seen, mut bytes, mut last) = (0, 0, None);
-    while seen < page_rows && bytes < PAGE_BYTES {
+    // What is read is copied at once: rows that others keep would keep their blocks, and whoever
+    // frees those on another thread takes them from the one that reads the next.
+    let mut buffer = Vec::with_capacity(expected);
+    let mut spans: Vec<Span> = Vec::with_capacity(plan.rows.min(DEFAULT_PAGE_ROWS));
+    let (mut seen, mut bytes, mut last) = (0, 0, None::<Slice>);
+    while seen < plan.rows && bytes < PAGE_BYTES {
         let Some(row) = rows.next() else { break };
-        let (key, row) = row.into_inner().map_err(failed)?;
-        let key = Bytes::from(key);
+        let (name, row) = row.into_inner().map_err(failed)?;
         seen += 1;
-        bytes += key.len() + row.len();
-        let name = record_key(&key);
-        let item = match decode(&key, row.into()) {
-            Err((raw, reason)) => Err(Damaged::new(name, raw, reason)),
-            Ok(head) if !head.is_live() && !shown.markers => {
-                last = Some(key);
+        bytes += name.len() + row.len();
+        let (what, value) = match Head::decode(&name, &row) {
+            Err(reason) => (What::Damaged(reason), &row[..]),
+            Ok(Head { body: Body::Marker, .. }) if !plan.markers => {
+                last = Some(name);
                 continue;
             }
-            Ok(head) if shown.keys_only => Ok(head.record(name, Bytes::new())),
-            Ok(head) => match look.value(&key, &head).map_err(failed)? {
-                Ok(value) => {
-                    if matches!(head.body, Body::Apart { .. }) {
+            Ok(Head { body: Body::Marker, version }) => (What::Marker(version), &[][..]),
+            Ok(Head { version, .. }) if plan.keys_only => (What::Here(version), &[][..]),
+            Ok(Head { body: Body::Here(value), version }) => (What::Here(version), value),
+            Ok(Head { body: Body::Apart { len, sum }, version }) => {
+                match look.apart(&name, (len, sum)).map_err(failed)? {
+                    Ok(value) => {
                         bytes += value.len();
+                        (What::Apart(version, value), &[][..])
                     }
-                    Ok(head.record(name, value))
+                    Err(reason) => (What::Damaged(reason), &[][..]),
                 }
-                Err(reason) => Err(Damaged::new(name, Bytes::new(), reason)),
-            },
+            }
         };
-        items.push(item);
-        last = Some(key);
+        let key = buffer.len();
+        buffer.extend_from_slice(record_part(&name));
+        let value_at = buffer.len();
+        buffer.extend_from_slice(value);
+        spans.push(Span { key, value: value_at, end: buffer.len(), what });
+        last = Some(name);
     }
     let Some(last) = last else { return Ok(None) };
-    let last = record_key(&last).into_bytes();
-    reading.rows = Some((rows, Some(last.clone())));
-    Ok(Some((items, last)))
+    reading.rows = Some(rows);
+    let last = Bytes::copy_from_slice(record_part(&last));
+    let bytes = buffer.len();
+    let buffer = Bytes::from(buffer);
+    let item = |Span { key, value, end, what }| {
+        let key = Key::new(buffer.slice(key..value));
+        match what {
+            What::Here(version) => Ok(Record::live(key, buffer.slice(value..end), version)),
+            What::Apart(version, value) => Ok(Record::live(key, value, version)),
+            What::Marker(version) => Ok(Record::marker(key, version)),
+            What::Damaged(reason) => Err(Damaged::new(key, buffer.slice(value..end), reason)),
+        }
+    };
+    Ok(Some(Read { items: spans.into_iter().map(item).collect(), last, bytes }))
 }
 
 #[async_trait]
 impl Scan for FjallScan {
     async fn next(&mut self) -> Result<ScanStep> {
-        let operation = Operation::Scan;
-        let tables = match self.space.tables(operation) {
-            Ok(tables) => tables,
-            Err(error) => {
-                *self.reading.lock() = None;
-                return Err(error);
-            }
-        };
-        let reading = Arc::clone(&self.reading);
-        let (range, position) = (self.range.clone(), self.position.clone());
-        let (page_rows, shown) = (self.page_rows, self.shown);
-        let read = move || {
-            let mut reading = reading.lock();
-            let Some(open) = reading.as_mut() else { return Ok(None) };
-            let page = page(open, &tables, &range, position, page_rows, shown)?;
-            if page.is_none() {
-                // So that a scan that is kept does not keep old rows.
-                *reading = None;
-            }
-            Ok(page)
-        };
-        let Some((items, last)) = self.core.readers.pass(operation, read).await? else {
+        if let Err(error) = self.space.tables(Operation::Scan) {
+            *self.reading.lock() = None;
+            return Err(error);
+        }
+        let Some(Read { items, last, .. }) = self.pages.next().await? else {
             return Ok(ScanStep::End(ScanEnd::new(self.given)));
         };
         self.given += items.len() as u64;
-        self.position = Some(last.clone());
         let cursor = Cursor { range: self.range.clone(), position: last };
         Ok(ScanStep::Page(Page::new(items, cursor)))
     }

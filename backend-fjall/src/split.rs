@@ -8,37 +8,32 @@ use fjall::Readable;
 use pinstate_core::{Operation, Result, Version};
 
 use crate::error::engine as engine_error;
-use crate::format::record_key;
-use crate::rows::{Found, Look, decode};
+use crate::format::{Head, record_key};
+use crate::rows::Look;
 
 /// Markers that are purged at a time.
 const PURGED_AT_ONCE: usize = 4_096;
 
-/// The rows behind a place, with the engine's keys.
+/// The engine's keys and the rows behind a place.
 fn rows(
     look: &Look<'_>,
     operation: Operation,
     after: Option<Bytes>,
-) -> impl Iterator<Item = Result<(Bytes, Found)>> {
+) -> impl Iterator<Item = Result<(Bytes, Bytes)>> {
     let start = after.map_or(Bound::Unbounded, Bound::Excluded);
     let rows = look.snapshot.range(&look.tables.rows, (start, Bound::Unbounded));
     rows.map(move |row| {
         let (key, row) = row.into_inner().map_err(|error| engine_error(error, operation))?;
-        let found = decode(&key, row.into());
-        Ok((key.into(), found))
+        Ok((key.into(), row.into()))
     })
-}
-
-/// Whether a row counts; a damaged one does.
-fn counts(found: &Found) -> bool {
-    found.as_ref().map_or(true, |head| head.is_live())
 }
 
 /// How many live records there are, damaged ones included. Long values are not read.
 pub(crate) fn count(look: &Look<'_>) -> Result<u64> {
     let mut count = 0;
     for row in rows(look, Operation::Count, None) {
-        count += u64::from(counts(&row?.1));
+        let (key, row) = row?;
+        count += u64::from(Head::decode(&key, &row).map_or(true, |head| head.is_live()));
     }
     Ok(count)
 }
@@ -82,10 +77,11 @@ pub(crate) fn markers(
     after: Option<Bytes>,
     before: Version,
 ) -> Result<Vec<Bytes>> {
-    let old =
-        |found: &Found| found.as_ref().is_ok_and(|head| !head.is_live() && head.version < before);
+    let old = |(key, row): &(Bytes, Bytes)| {
+        Head::decode(key, row).is_ok_and(|head| !head.is_live() && head.version < before)
+    };
     rows(look, Operation::Purge, after)
-        .filter(|row| row.as_ref().map_or(true, |(_, found)| old(found)))
+        .filter(|row| row.as_ref().map_or(true, old))
         .take(PURGED_AT_ONCE)
         .map(|row| Ok(Bytes::copy_from_slice(&row?.0)))
         .collect()

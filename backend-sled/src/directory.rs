@@ -11,12 +11,12 @@
 //! The marker is read before the engine touches anything, so that a folder of a newer
 //! format or of another program stays as it is.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use pinstate_core::{Error, ErrorKind, Operation};
-use rustix::fs::{FlockOperation, flock};
+use pinstate_embedded::{Lock, Refused};
 use uuid::Uuid;
 
 use crate::error::{error, from_io};
@@ -66,8 +66,8 @@ pub(crate) fn is_at(folder: &Path) -> bool {
 #[derive(Debug)]
 pub(crate) struct Directory {
     path: PathBuf,
-    /// Locked until this is closed, also when the process is killed.
-    _lock: File,
+    /// Locked until this is dropped, also when the process is killed.
+    _lock: Lock,
     /// What the marker says; none where the store is to be created now.
     pub(crate) marker: Option<Marker>,
 }
@@ -214,34 +214,21 @@ fn make_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Locks the folder, also against other handles in this process.
-fn take_lock(path: &Path) -> Result<File, Error> {
-    let io = |e: io::Error| from_io(e, Operation::Open).with_context("path", path.display());
-    let mut lock = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(path.join(LOCK))
-        .map_err(io)?;
-    match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {
-            // Only for the message below, so a failure to write it is no failure.
-            drop(lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id())));
-            Ok(lock)
+fn take_lock(path: &Path) -> Result<Lock, Error> {
+    Lock::take(&path.join(LOCK)).map_err(|refused| {
+        let (failure, holder) = match refused {
+            Refused::Held(holder) => {
+                let message = "the store is open elsewhere: close it there first";
+                (error(ErrorKind::Locked, Operation::Open, message), holder)
+            }
+            Refused::Io(e) => (from_io(e, Operation::Open), None),
+        };
+        let failure = failure.with_context("path", path.display());
+        match holder {
+            Some(process) => failure.with_context("process", process),
+            None => failure,
         }
-        Err(rustix::io::Errno::WOULDBLOCK) => {
-            let mut holder = String::new();
-            drop(lock.read_to_string(&mut holder));
-            let message = "the store is open elsewhere: close it there first";
-            let failure = error(ErrorKind::Locked, Operation::Open, message)
-                .with_context("path", path.display());
-            Err(match holder.trim().parse::<u32>() {
-                Ok(process) => failure.with_context("process", process),
-                Err(_) => failure,
-            })
-        }
-        Err(e) => Err(io(e.into())),
-    }
+    })
 }
 
 /// Removes what an interrupted creation left. There were no records yet.

@@ -24,7 +24,7 @@ use crate::directory::{Directory, Marker};
 use crate::durability::{Files, Safety, check_end};
 use crate::error::{closed, error, from_engine, from_io, panicked};
 use crate::room::Room;
-use pinstate_embedded::{Answer, Lost, Pace, Permit, Pool};
+use pinstate_embedded::{Lost, Pace, Pool};
 
 /// Reads that wait or are at work; more make their callers wait.
 const READ_QUEUE: u32 = 1_024;
@@ -45,7 +45,7 @@ pub(crate) struct Engine {
     pub(crate) rooms: Rooms,
     pace: Pace,
     readers: Pool,
-    scanners: Pool,
+    scanners: Arc<Pool>,
     writer: Pool,
     committer: Arc<Committer>,
     directory: Mutex<Option<Directory>>,
@@ -95,7 +95,7 @@ impl Engine {
             rooms: Arc::new(Mutex::new(rooms)),
             pace: Pace::default(),
             readers: Pool::start("pinstate-read", cores, READ_QUEUE).map_err(io)?,
-            scanners,
+            scanners: Arc::new(scanners),
             writer: Pool::start("pinstate-write", 1, WRITE_QUEUE_KIB).map_err(io)?,
             directory: Mutex::new(Some(directory)),
             synchronous,
@@ -144,28 +144,9 @@ impl Engine {
         self.scanners.run(job).await.map_err(|lost| explain(lost, operation))?
     }
 
-    /// Waits until there is room for one more job of a scan.
-    pub(crate) async fn reserve_scan(&self) -> Result<Permit> {
-        self.scanners.reserve(1).await.map_err(|lost| explain(lost, Operation::Scan))
-    }
-
-    /// Room for one more job of a scan, if there is some now.
-    pub(crate) fn try_reserve_scan(&self) -> Option<Permit> {
-        self.scanners.try_reserve()
-    }
-
-    /// Starts to read pages of a scan.
-    pub(crate) fn start_scan(
-        &self,
-        permit: Permit,
-        job: impl FnOnce() -> Answer + Send + 'static,
-    ) -> Result<()> {
-        let job = move |permit| {
-            let answer = job();
-            drop(permit);
-            Some(answer)
-        };
-        self.scanners.push(permit, job).map_err(|lost| explain(lost, Operation::Scan))
+    /// The threads for scans.
+    pub(crate) fn scanners(&self) -> &Arc<Pool> {
+        &self.scanners
     }
 
     /// Writes on the writer, then waits for a barrier. `bytes` is the size of what the job
@@ -261,7 +242,7 @@ impl Entrance {
     }
 }
 
-fn explain(lost: Lost, operation: Operation) -> Error {
+pub(crate) fn explain(lost: Lost, operation: Operation) -> Error {
     match lost {
         Lost::Closed => closed(operation),
         Lost::Panicked => panicked(operation),

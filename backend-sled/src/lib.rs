@@ -92,7 +92,6 @@
 //!
 //! `cargo bench -p pinstate-sled` compares the backend with the engine alone.
 
-mod ahead;
 mod catalog;
 mod commit;
 mod config;

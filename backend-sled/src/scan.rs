@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use pinstate_core::scan::DEFAULT_PAGE_ROWS;
 use pinstate_core::{
-    Cursor, Damaged, Key, Operation, Page, Range, Record, Result, Scan, ScanEnd, ScanItem,
+    Cursor, Damaged, Error, Key, Operation, Page, Range, Record, Result, Scan, ScanEnd, ScanItem,
     ScanOptions, ScanStep, Version,
 };
+use pinstate_embedded::Ahead;
 
-use crate::ahead::Ahead;
-use crate::engine::Engine;
+use crate::engine::{Engine, explain};
 use crate::error::from_engine;
 use crate::format::Row;
 use crate::room::Room;
@@ -33,10 +33,10 @@ struct Plan {
 }
 
 /// A page that was read.
-pub(crate) struct Read {
+struct Read {
     items: Vec<ScanItem>,
     /// The last key that was looked at, or `None` at the end of the range.
-    pub(crate) last: Option<Bytes>,
+    last: Option<Bytes>,
     /// Bytes of keys and values.
     bytes: usize,
 }
@@ -107,7 +107,9 @@ fn read_page(
 /// A scan of a range of one namespace.
 pub(crate) struct SledScan {
     range: Range,
-    pages: Ahead,
+    /// As long as somebody scans, the store stays open.
+    _engine: Arc<Engine>,
+    pages: Ahead<Read, Error>,
     rows: u64,
 }
 
@@ -132,15 +134,19 @@ impl SledScan {
             keys_only: options.keys_only,
             include_deleted: options.include_deleted,
         };
-        let mut expected = 0;
-        let read = move |start: &Bound<Bytes>| {
+        let (mut next, mut expected) = (Some(start), 0);
+        let read = move || {
+            let Some(start) = &next else { return Ok(None) };
             let page =
                 room.enter(Operation::Scan, |tree| read_page(tree, start, &plan, expected))?;
+            next = page.last.clone().map(Bound::Excluded);
             // Rows of one pinset are of much the same size.
             expected = (page.bytes + page.bytes / 16).min(PAGE_BYTES + PAGE_BYTES / 16);
-            Ok(page)
+            Ok(Some(page))
         };
-        Ok(Self { range, pages: Ahead::new(engine, start, Box::new(read)), rows: 0 })
+        let scanners = Arc::clone(engine.scanners());
+        let pages = Ahead::new(scanners, Box::new(read), |lost| explain(lost, Operation::Scan));
+        Ok(Self { range, _engine: engine, pages, rows: 0 })
     }
 }
 

@@ -18,7 +18,6 @@ use pinstate_core::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::kill::opened;
 use crate::plug::Plug;
 
 /// The folder of the store's files in a fixture.
@@ -93,7 +92,7 @@ pub(crate) fn write(plug: &dyn Plug, folder: &Path) -> io::Result<()> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "the plug has no 'site_in'"))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let contents = runtime.block_on(async {
-        let store = opened(&*site).await?;
+        let store = site.open().await?;
         fill(&store).await?;
         let contents = Contents::of(&*store).await?;
         store.close().await?;

@@ -9,7 +9,6 @@ use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Store, Version};
 
 use crate::check::{Checked, Violation};
 use crate::disk::Disks;
-use crate::kill::opened;
 use crate::marks::Marks;
 use crate::meter::Meter;
 use crate::plug::{Leg, Plug, Site};
@@ -142,14 +141,14 @@ impl Session {
 
     async fn open(&self) -> pinstate_core::Result<Opened> {
         if let Some(site) = self.plug.standing().await? {
-            let bare = self.layered(opened(&*site).await?);
+            let bare = self.layered(site.open().await?);
             let guard = Guard::new(Arc::clone(&bare), self.prefix.clone());
             let store = guard.store();
             let standing = Some(Standing { bare, guard, before: None });
             return Ok(Opened { store, standing, _site: site });
         }
         let site = self.plug.site().await?;
-        let store = self.layered(opened(&*site).await?);
+        let store = self.layered(site.open().await?);
         Ok(Opened { store, standing: None, _site: site })
     }
 

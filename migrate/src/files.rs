@@ -42,6 +42,27 @@ pub(crate) fn write(path: &Path, bytes: &[u8], durable: bool) -> Result<()> {
     written().map_err(|error| failed(path, "cannot be written", error))
 }
 
+/// A file that is locked until this is dropped, or the process is gone.
+///
+/// It is unlocked, and not only closed: a process that is being started at the moment has a
+/// copy of it for a while.
+#[derive(Debug)]
+pub(crate) struct Locked(File);
+
+impl Locked {
+    /// Of a file whose lock this process has.
+    pub(crate) fn new(file: File) -> Self {
+        Self(file)
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Where it fails, closing the file does it.
+        drop(self.0.unlock());
+    }
+}
+
 /// Removes a file, if it is there.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path).and_then(|()| sync_folder(path)) {

@@ -7,7 +7,6 @@ use pinstate_core::{ErrorKind, Store};
 
 use super::{Cx, Ns, at_last};
 use crate::check::{Checked, Violation};
-use crate::kill::{opened, opened_existing};
 use crate::plug::{Server, Site};
 
 /// A store that one case has for itself.
@@ -19,7 +18,7 @@ pub(crate) struct Own {
 impl Own {
     /// Opens the store, under the layers of the leg.
     pub(crate) async fn open(&self) -> pinstate_core::Result<Arc<dyn Store>> {
-        Ok(self.cx.dressed(opened(&*self.site).await?))
+        Ok(self.cx.dressed(self.site.open().await?))
     }
 
     /// Opens the store, asking again for so long while somebody else has it.
@@ -40,7 +39,7 @@ impl Own {
 
     /// Opens the store only if it is there.
     pub(crate) async fn open_existing(&self) -> Checked<pinstate_core::Result<Arc<dyn Store>>> {
-        match opened_existing(&*self.site).await {
+        match self.site.open_existing().await {
             Some(opened) => Ok(opened.map(|store| self.cx.dressed(store))),
             None => Err(Violation::not_here(
                 "needs a way to open a store only if it is there, and the plug's sites have no \

@@ -12,7 +12,7 @@ use crate::case::Cx;
 use crate::check::{Checked, Violation, holds};
 use crate::clause::clauses;
 use crate::files::{Files, files, lay_out};
-use crate::kill::{kills, opened, token, token_of, value};
+use crate::kill::{kills, token, token_of, value};
 
 clauses! {
     D9: "a byte that turned in a file gives what was stored or an error, never other data",
@@ -36,7 +36,7 @@ async fn turn_bytes(cx: &Cx, complete: bool) -> Checked {
     let folder = cx.folder()?;
     let site = cx.site_in(folder.path())?;
     let name = cx.name()?;
-    let store = cx.dressed(opened(&*site).await?);
+    let store = cx.dressed(site.open().await?);
     store.create_namespace(&name).await?;
     let ns = cx.open(&store, &name).await?;
     let rows = |from, to| (from..to).map(|n| (key(n), value(&stored(n))));
@@ -101,7 +101,7 @@ async fn judge(cx: &Cx, files: &Files, name: &NamespaceName, complete: bool) -> 
     let folder = cx.folder()?;
     lay_out(files, folder.path()).map_err(|error| unreadable(&error))?;
     let site = cx.site_in(folder.path())?;
-    let store = match opened(&*site).await {
+    let store = match site.open().await {
         Ok(store) => cx.dressed(store),
         Err(error) => return refusal(&error),
     };

@@ -12,7 +12,7 @@ use super::list::pairs;
 use crate::case::Cx;
 use crate::check::{Checked, Violation, holds, refused, same, some};
 use crate::clause::clauses;
-use crate::kill::{Event, Scene, Task, When, Writer, kills, storm};
+use crate::kill::{Event, Scene, Starting, Task, When, Writer, kills, storm};
 
 clauses! {
     D1: "a store that is opened again has everything",
@@ -32,7 +32,8 @@ clauses! {
         [batch_whole_after_kill if BATCH_SURVIVES];
     D11: "a second process is told that the store is in use, and a dead one keeps nobody out",
         "two writers on one set of files destroy it; a lock that stays needs an operator",
-        [second_process_is_locked_out if EXCLUSIVE_OPEN, lock_of_the_dead if PERSISTENT];
+        [second_process_is_locked_out if EXCLUSIVE_OPEN, lock_of_the_dead if PERSISTENT,
+            lock_ends_with_closing if PERSISTENT];
     D12: "opening a store that is not there is an error, unless making one was asked for",
         "a wrong path would look like a pinset that is empty",
         [missing_is_not_made if PERSISTENT];
@@ -205,6 +206,23 @@ async fn lock_of_the_dead(cx: Cx) -> Checked {
         same("what a dead child tells", holder.next().await, None::<Event>)?;
         let store = scene.open().await.map_err(|error| {
             Violation::new(format!("the store of a process that was killed: {error}"))
+        })?;
+        store.close().await?;
+    }
+    Ok(())
+}
+
+async fn lock_ends_with_closing(cx: Cx) -> Checked {
+    let scene = Scene::new(&cx)?;
+    let starting = Starting::begin();
+    let mut opened = 0;
+    while opened < 3 || starting.processes() < 4 {
+        opened += 1;
+        let store = scene.open().await.map_err(|error| {
+            Violation::new(format!(
+                "a store that was closed while the process was starting another one (which has a \
+                 copy of every open file until it runs): {error}"
+            ))
         })?;
         store.close().await?;
     }

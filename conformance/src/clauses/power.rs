@@ -11,7 +11,7 @@ use crate::case::Cx;
 use crate::check::{Checked, Violation, holds, same, some};
 use crate::clause::clauses;
 use crate::disk::{Disk, Fault, Loss};
-use crate::kill::{Event, Ledger, Promise, Tell, Work, Writer, found, kills, opened, work};
+use crate::kill::{Event, Ledger, Promise, Tell, Work, Writer, found, kills, work};
 use crate::safety::Folder;
 
 clauses! {
@@ -114,7 +114,7 @@ async fn lose_power(cx: &Cx, loss: fn(u64) -> Loss) -> Checked {
             }
         })));
     }
-    let store = cx.dressed(opened(&*site).await?);
+    let store = cx.dressed(site.open().await?);
     let mut writers = vec![
         Writer::Mixed { sync_every: Some(4) },
         Writer::Deletes { sync_every: Some(3) },
@@ -153,7 +153,7 @@ async fn lose_power(cx: &Cx, loss: fn(u64) -> Loss) -> Checked {
 async fn reopen(cx: &Cx, Left { folder, mut ledger, .. }: Left) -> Checked {
     for time in ["first", "second"] {
         let site = cx.site_in(folder.path())?;
-        let store = cx.dressed(opened(&*site).await.map_err(|error| {
+        let store = cx.dressed(site.open().await.map_err(|error| {
             Violation::new(format!("the store does not open the {time} time: {error}"))
         })?);
         let found = found(&*store).await?;
@@ -181,7 +181,7 @@ const SIZES: [usize; 2] = [900, 40_000];
 impl Failing {
     async fn new(cx: &Cx, promise: Promise) -> Checked<Self> {
         let disk = cx.disk()?;
-        let store = cx.dressed(opened(&*cx.site_in(disk.path())?).await?);
+        let store = cx.dressed(cx.site_in(disk.path())?.open().await?);
         let name = cx.name()?;
         store.create_namespace(&name).await?;
         let rows = store.open_namespace(&name).await?;
@@ -267,7 +267,7 @@ impl Failing {
         // A store that a failed write has poisoned may say so once more.
         let _ = self.store.close().await;
         let site = self.cx.site_in(self.disk.path())?;
-        self.store = self.cx.dressed(opened(&*site).await.map_err(|error| {
+        self.store = self.cx.dressed(site.open().await.map_err(|error| {
             Violation::new(format!("once the disk is well again the store does not open: {error}"))
         })?);
         self.rows = self.store.open_namespace(&self.name).await?;
@@ -340,7 +340,7 @@ async fn failed_sync(cx: Cx) -> Checked {
         drop(rows);
         let _ = store.close().await;
         drop(store);
-        let store = cx.dressed(opened(&*cx.site_in(folder.path())?).await.map_err(|error| {
+        let store = cx.dressed(cx.site_in(folder.path())?.open().await.map_err(|error| {
             Violation::new(format!(
                 "the sync after {after} others failed; power lost: the store does not open: {error}"
             ))

@@ -11,7 +11,6 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::event::{Event, heard};
 use super::ledger::{Ledger, Promise};
-use super::opening::{opened, started};
 use super::orders::{Orders, Task, is_child};
 use super::work::{Work, Writer, found};
 use crate::case::Cx;
@@ -54,7 +53,7 @@ impl Scene {
 
     /// Opens the store in this process, under the layers of the leg.
     pub(crate) async fn open(&self) -> pinstate_core::Result<Arc<dyn Store>> {
-        Ok(self.cx.dressed(opened(&*self.site).await?))
+        Ok(self.cx.dressed(self.site.open().await?))
     }
 
     /// Starts a child.
@@ -150,7 +149,7 @@ impl Victim {
         let failed = |error: std::io::Error| harness(&format!("no child: {error}"));
         let mut command = orders.command().map_err(failed)?;
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = started(&mut command).await.map_err(failed)?;
+        let mut child = command.spawn().map_err(failed)?;
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (sender, events) = unbounded_channel();
         // Ends with the child, which is killed when this is dropped.

@@ -71,7 +71,7 @@ pub(crate) struct Log {
     /// Operations that were acknowledged and not written, where that is declared, or a bug.
     pending: Vec<Op>,
     /// The rest of a line that the disk had no room for.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 /// The files of one generation.
@@ -174,8 +174,7 @@ impl Log {
             }
         }
         let folder = folder.to_owned();
-        let mut this =
-            Self { bug, folder, marker, files, lines: 0, pending: Vec::new(), _lock: lock };
+        let mut this = Self { bug, folder, marker, files, lines: 0, pending: Vec::new(), lock };
         let ops = this.recover()?;
         let ops = this.reclaim(ops).map_err(io)?;
         Ok((this, marker.uuid, ops))
@@ -384,6 +383,11 @@ impl Drop for Log {
     fn drop(&mut self) {
         if self.bug == Bug::LockStays {
             let _ = fs::remove_file(self.folder.join("lock"));
+        }
+        if self.bug != Bug::LockLeftToClosing
+            && let Some(lock) = &self.lock
+        {
+            let _ = lock.unlock();
         }
     }
 }

@@ -229,7 +229,7 @@ bugs! {
     /// `has` takes an empty value for no record.
     HasOfEmptyIsFalse => ["C2"];
     /// `has` says yes where it would have to look.
-    HasSaysMaybe => ["N2", "C2"];
+    HasSaysMaybe => ["N2", "C2", "B1"];
     /// A page of no rows is a panic.
     EmptyPagePanics => ["F5"];
     /// Every put counts, also of what is there.

@@ -84,6 +84,13 @@ pub(crate) struct Log {
     failed: bool,
 }
 
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Closing the file would do, were there no process being started that has a copy of it.
+        let _ = self.file.unlock();
+    }
+}
+
 impl Log {
     /// Opens the file in this folder, and gives each frame to `replay`.
     pub(crate) fn open(

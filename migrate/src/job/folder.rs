@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::ledger::{Ledger, Standing};
 use super::source::Identity;
-use crate::files::{self, failed, make_folder, private};
+use crate::files::{self, Locked, failed, make_folder, private};
 
 /// How often a lock is tried that may be held by somebody who only asks, and how long between.
 const ASKED: usize = 25;
@@ -110,7 +110,7 @@ impl JobFolder {
     ///
     /// # Errors
     /// `Locked` while another does, with its process and host.
-    pub(super) async fn lock(&self) -> Result<Lock> {
+    pub(super) async fn lock(&self) -> Result<Locked> {
         let path = self.0.join("lock");
         let wrong = |error| failed(&path, "cannot be locked", error);
         let file = private().read(true).write(true).create(true).truncate(false).open(&path);
@@ -122,7 +122,7 @@ impl JobFolder {
                     let holder = format!("process {} on {}\n", std::process::id(), host());
                     let told = file.set_len(0).and_then(|()| file.rewind());
                     told.and_then(|()| file.write_all(holder.as_bytes())).map_err(wrong)?;
-                    return Ok(Lock { _file: file });
+                    return Ok(Locked::new(file));
                 }
                 Err(TryLockError::WouldBlock) => tokio::time::sleep(MOMENT).await,
                 Err(TryLockError::Error(error)) => return Err(wrong(error)),
@@ -137,10 +137,10 @@ impl JobFolder {
 
     /// Waits until nobody else has a file of that name locked, and has it locked until what it
     /// gives is dropped.
-    pub(super) fn alone(&self, name: &str) -> Result<File> {
+    pub(super) fn alone(&self, name: &str) -> Result<Locked> {
         let path = self.0.join(name);
         let file = private().write(true).create(true).truncate(false).open(&path);
-        let locked = file.and_then(|file| file.lock().map(|()| file));
+        let locked = file.and_then(|file| file.lock().map(|()| Locked::new(file)));
         locked.map_err(|error| failed(&path, "cannot be locked", error))
     }
 
@@ -175,12 +175,6 @@ impl JobFolder {
     pub(super) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         files::read(&self.0.join(name))
     }
-}
-
-/// That this process works on a job, until it is dropped or the process is gone.
-#[derive(Debug)]
-pub(super) struct Lock {
-    _file: File,
 }
 
 /// The name of this host, for people.

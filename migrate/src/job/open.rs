@@ -8,13 +8,14 @@ use pinstate_core::{Clock, ClockOptions, Error, ErrorKind, Operation, Outcome, R
 use uuid::Uuid;
 
 use super::aside::Onlooker;
-use super::folder::{JobFolder, Lock};
+use super::folder::JobFolder;
 use super::ledger::{Header, Ledger, Standing};
 use super::run::Job;
 use super::settings::{Mode, Settings, Tuning, differences};
 use super::source::Source;
 use super::target::Target;
 use super::watch::Unwatched;
+use crate::files::Locked;
 
 /// Parts of the source for each worker.
 const PARTS: usize = 8;
@@ -157,7 +158,7 @@ impl Job {
 /// A job's folder that this process has, with what stands in it.
 struct Taken {
     folder: JobFolder,
-    lock: Lock,
+    lock: Locked,
     ledger: Ledger,
     standing: Standing,
 }
@@ -168,7 +169,7 @@ impl Taken {
         Self::locked(folder, lock)
     }
 
-    fn locked(folder: JobFolder, lock: Lock) -> Result<Self> {
+    fn locked(folder: JobFolder, lock: Locked) -> Result<Self> {
         let (ledger, standing) = Ledger::open(&folder.ledger())?;
         Ok(Self { folder, lock, ledger, standing })
     }

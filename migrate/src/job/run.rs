@@ -14,7 +14,7 @@ use pinstate_core::{
 use super::aside::Onlooker;
 use super::certificate::Certificate;
 use super::copy::{Copier, Unfinished, remember};
-use super::folder::{JobFolder, Lock, host};
+use super::folder::{JobFolder, host};
 use super::ledger::{
     Checkpoint, Counts, Ended, Event, Header, Ledger, Phase, Run, Standing, Verified,
 };
@@ -27,11 +27,12 @@ use super::verify::{Copied, Verifying};
 use super::watch::{Step, Watch};
 use super::write::Writer;
 use crate::difference::Difference;
+use crate::files::Locked;
 
 /// A job that this process works on.
 pub struct Job {
     pub(super) folder: JobFolder,
-    pub(super) _lock: Lock,
+    pub(super) _lock: Locked,
     pub(super) ledger: Arc<Mutex<Ledger>>,
     pub(super) standing: Standing,
     pub(super) source: Arc<dyn Source>,

@@ -1,13 +1,13 @@
 //! The job's folder: whose it is, and that one process has it.
 
-use std::fs::{File, TryLockError};
+use std::fs::TryLockError;
 use std::path::{Path, PathBuf};
 
 use pinstate_core::{Error, ErrorKind, Operation, Result};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::files::{self, failed, make_folder, private};
+use crate::files::{self, Locked, failed, make_folder, private};
 
 /// What a folder is about. Another pair of stores is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +24,7 @@ pub(super) struct About {
 #[derive(Debug)]
 pub(super) struct Folder {
     path: PathBuf,
-    /// Locked as long as it is open, so whatever ends the process ends the lock.
-    _lock: File,
+    _lock: Locked,
 }
 
 impl Folder {
@@ -36,7 +35,7 @@ impl Folder {
         let opened = private().write(true).create(true).truncate(false).open(&lock);
         let file = opened.map_err(|error| failed(&lock, "cannot be opened", error))?;
         match file.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: file }),
+            Ok(()) => Ok(Self { path: path.to_path_buf(), _lock: Locked::new(file) }),
             Err(TryLockError::WouldBlock) => {
                 let message = format!("another process runs the mirror in {}", path.display());
                 Err(Error::new(ErrorKind::Locked, Operation::Open, message))
