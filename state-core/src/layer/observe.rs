@@ -61,11 +61,6 @@ pub(super) fn count_attempt() {
     let _ = ATTEMPTS.try_with(|attempts| attempts.set(attempts.get().saturating_add(1)));
 }
 
-/// Which attempt of its operation this is, from 1 on.
-pub(super) fn attempt_number() -> u32 {
-    ATTEMPTS.try_with(Cell::get).unwrap_or_default().max(1)
-}
-
 /// Runs an operation and counts its attempts: one where no layer counts.
 pub(super) async fn counted<T>(work: impl Future<Output = T>) -> (T, u32) {
     let (answer, attempts) = ATTEMPTS

@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::observe::count_attempt;
-use super::{Answer, Call, Observer, Policy, TraceAttempts};
+use super::trace::attempt_in_span;
+use super::{Answer, Call, Observer, Policy};
 use crate::error::{Error, ErrorKind, Outcome, Result, RetryClass};
 
 /// Options of the retry layer.
@@ -159,7 +160,7 @@ impl Retry {
         self
     }
 
-    /// Whether each attempt has a span, as [`TraceAttempts`] gives it one, without a layer more.
+    /// Whether each attempt has a span below that of its operation.
     #[must_use]
     pub fn with_spans(mut self, spans: bool) -> Self {
         self.spans = spans;
@@ -196,7 +197,7 @@ impl Policy for Retry {
             attempts += 1;
             count_attempt();
             let answer = match self.spans {
-                true => TraceAttempts.run(call, &attempt).await,
+                true => attempt_in_span(attempts, attempt()).await,
                 false => attempt().await,
             };
             let error = match answer {

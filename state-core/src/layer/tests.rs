@@ -278,11 +278,11 @@ fn layers_are_what_was_asked_for() {
 }
 
 /// An answer that notes how often it is walked.
-struct Walked(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+struct Walked(Arc<AtomicUsize>);
 
 impl Answer for Walked {
     fn tally(&self) -> Tally {
-        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.0.fetch_add(1, Ordering::Relaxed);
         Tally { bytes: 9, ..Tally::default() }
     }
 }
@@ -303,15 +303,14 @@ impl Observer for Bytes {
 
 #[tokio::test]
 async fn the_bytes_of_an_answer_are_counted_once_whoever_listens() {
-    let walks = std::sync::Arc::<std::sync::atomic::AtomicUsize>::default();
-    let bytes = std::sync::Arc::new(Bytes::default());
-    let (operations, trace) = (ObserveOperations(bytes.clone()), Trace::new());
-    let (attempts, call) = (ObserveAttempts(bytes.clone()), call(true));
-    let store = || async { Ok(Walked(walks.clone())) };
-    let attempt = || TraceAttempts.run(call, || attempts.run(call, store));
-    operations.run(call, || trace.run(call, attempt)).await.unwrap();
-    assert_eq!(
-        (walks.load(std::sync::atomic::Ordering::Relaxed), bytes.0.lock()[..].to_vec()),
-        (1, vec![9])
-    );
+    let walks = Arc::<AtomicUsize>::default();
+    let bytes = Arc::new(Bytes::default());
+    let observer = || Arc::clone(&bytes) as Arc<dyn Observer>;
+    let (operations, trace) = (ObserveOperations(observer()), Trace::new());
+    let (retry, attempts) = (retry(unbounded()).with_spans(true), ObserveAttempts(observer()));
+    let (call, walks_ref) = (call(true), &walks);
+    let store = || async move { Ok(Walked(Arc::clone(walks_ref))) };
+    let around = || retry.run(call, || attempts.run(call, store));
+    operations.run(call, || trace.run(call, around)).await.unwrap();
+    assert_eq!((walks.load(Ordering::Relaxed), bytes.0.lock()[..].to_vec()), (1, vec![9]));
 }

@@ -13,7 +13,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Level, Span, debug, debug_span, enabled, warn};
 
 use super::answer::failure;
-use super::observe::{UnderWay, attempt_number, counted};
+use super::observe::{UnderWay, counted};
 use super::{Answer, Call, Ended, Policy, Tally};
 use crate::error::Result;
 use crate::name::NamespaceName;
@@ -162,8 +162,27 @@ impl Policy for Trace {
     }
 }
 
-/// Traces attempts, each with a span below that of its operation: belongs right inside the retry
-/// layer, which does it itself where it is asked to.
+/// Makes an attempt in a span of its own, below that of its operation.
+pub(super) async fn attempt_in_span<T, Fut>(number: u32, attempt: Fut) -> Result<T>
+where
+    T: Answer,
+    Fut: Future<Output = Result<T>> + Send,
+{
+    let span = debug_span!(
+        "attempt",
+        attempt = i64::from(number),
+        success = Empty,
+        kind = Empty,
+        outcome = Empty,
+        otel.status_code = Empty,
+    );
+    let under_way = UnderWay::new(|end| record(&span, end));
+    let result = attempt.instrument(span.clone()).await;
+    under_way.end(&result, 1, Tally::default());
+    result
+}
+
+/// Traces the one attempt of each operation: for where no [`Retry`](super::Retry) does it.
 #[derive(Clone, Copy, Debug)]
 pub struct TraceAttempts;
 
@@ -174,20 +193,6 @@ impl Policy for TraceAttempts {
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send,
     {
-        let span = debug_span!(
-            "attempt",
-            attempt = i64::from(attempt_number()),
-            success = Empty,
-            kind = Empty,
-            outcome = Empty,
-            otel.status_code = Empty,
-        );
-        if span.is_disabled() {
-            return attempt().await;
-        }
-        let under_way = UnderWay::new(|end| record(&span, end));
-        let result = attempt().instrument(span.clone()).await;
-        under_way.end(&result, 1, Tally::default());
-        result
+        attempt_in_span(1, attempt()).await
     }
 }
