@@ -137,8 +137,10 @@ pub struct TracesConfig {
     #[schemars(example = &0.1)]
     pub sample: Option<f64>,
     /// The name that the program has among others there: `pinstate` unless set.
+    #[schemars(example = &"pinstate")]
     pub service_name: Option<String>,
     /// Headers of every request, such as `authorization`. Never shown.
+    #[schemars(example = BTreeMap::from([("authorization", "Bearer …")]))]
     pub headers: Option<BTreeMap<String, Secret>>,
 }
 
