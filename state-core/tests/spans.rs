@@ -7,6 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use common::{bent_store, late, namespace};
@@ -27,6 +28,16 @@ const CID: &str = "bafkreifzjut3te7nhyekklss27nh3k72ysco7y32koao5eei66wof36n5e";
 /// its fields once it is over.
 #[derive(Clone, Debug, Default)]
 struct Spans(Arc<Mutex<Vec<String>>>);
+
+/// Counts events.
+#[derive(Clone, Debug, Default)]
+struct Events(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> Layer<S> for Events {
+    fn on_event(&self, _: &tracing::Event<'_>, _: Context<'_, S>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
 
 /// A span under way.
 #[derive(Default)]
@@ -227,4 +238,39 @@ async fn there_is_no_span_where_nobody_listens_or_traces() {
     let pins = namespace(&store).await;
     pins.put(put(), WriteOptions::new()).await.unwrap();
     assert_eq!((spans.taken(), untraced.taken()), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn there_are_spans_without_events_where_these_alone_are_wanted() {
+    for (trace, spans, told) in
+        [(false, true, (4, 0)), (true, false, (4, 2)), (true, true, (4, 2)), (false, false, (0, 0))]
+    {
+        let (seen, events) = (Spans::default(), Events::default());
+        let subscriber = tracing_subscriber::registry().with(seen.clone()).with(events.clone());
+        let _default = tracing::subscriber::set_default(subscriber);
+        let layers = Layers::none().with_trace(trace).with_spans(spans);
+        namespace(&layers.apply(bent_store().0)).await;
+        let found = (seen.taken().len(), events.0.load(Ordering::Relaxed));
+        assert_eq!(found, told, "trace: {trace}, spans: {spans}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_about_a_namespace_says_which() {
+    let (spans, _default) = Spans::from(LevelFilter::DEBUG);
+    let store = Layers::none().with_trace(true).apply(bent_store().0);
+    let (one, other): (NamespaceName, NamespaceName) =
+        ("one".parse().unwrap(), "other".parse().unwrap());
+    store.create_namespace(&one).await.unwrap();
+    let pins = store.open_namespace(&one).await.unwrap();
+    pins.put(put(), WriteOptions::new()).await.unwrap();
+    pins.scan(ScanOptions::new()).await.unwrap().next().await.unwrap();
+    store.create_namespace(&other).await.unwrap();
+    store.replace_namespace(&one, &other).await.unwrap();
+    store.drop_namespace(&one).await.unwrap();
+    let told = spans.taken();
+    let about = |name: &str| {
+        told.iter().filter(|line| line.contains(&format!(" namespace={name} "))).count()
+    };
+    assert_eq!((about("one"), about("other"), told.len()), (7, 1, 16), "{told:#?}");
 }

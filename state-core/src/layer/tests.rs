@@ -314,3 +314,18 @@ async fn the_bytes_of_an_answer_are_counted_once_whoever_listens() {
     operations.run(call, || trace.run(call, around)).await.unwrap();
     assert_eq!((walks.load(Ordering::Relaxed), bytes.0.lock()[..].to_vec()), (1, vec![9]));
 }
+
+#[test]
+fn the_first_failure_among_records_is_that_of_their_call() {
+    let failed = |kind| Err(Error::new(kind, Operation::GetMany, "x"));
+    let full = Some((ErrorKind::Full, Outcome::Unknown));
+    let many: Vec<Result<Option<crate::record::Record>>> =
+        vec![Ok(None), failed(ErrorKind::Full), failed(ErrorKind::Corrupt)];
+    assert_eq!((many.failure(), many.tally().failure), (full, full));
+    assert_eq!(vec![Ok(None::<crate::record::Record>)].failure(), None);
+    let batch = crate::batch::BatchOutcome::new(vec![
+        Err(Error::new(ErrorKind::Full, Operation::Apply, "x")),
+        Err(Error::new(ErrorKind::Corrupt, Operation::Apply, "x")),
+    ]);
+    assert_eq!((batch.failure(), batch.tally().failure), (full, full));
+}
