@@ -6,20 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::ValueEnum;
 use pinstate_core::config::{LogConfig, LogFormat, LogLevel};
-use tracing_subscriber::layer::{Layered, SubscriberExt};
+use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 /// The variable that turns traces on: a filter such as `debug` or `pinstate_core=trace`.
 pub(crate) const VARIABLE: &str = "PINSTATE_LOG";
 
-type Filtered = Layered<reload::Layer<EnvFilter, Registry>, Registry>;
-type Writer = Box<dyn Layer<Filtered> + Send + Sync>;
+type Writer = Box<dyn Layer<Registry> + Send + Sync>;
 
 /// Changes what is shown, and how.
 struct Shown {
     filter: reload::Handle<EnvFilter, Registry>,
-    writer: reload::Handle<Writer, Filtered>,
+    writer: reload::Handle<Writer, Registry>,
 }
 
 static SHOWN: OnceLock<Shown> = OnceLock::new();
@@ -50,8 +49,14 @@ pub(crate) fn start(form: Option<LogForm>) {
     let whole = wanted_by_variable() || form.is_some();
     let (writer, writers) = reload::Layer::new(writer(form, whole));
     let _ = SHOWN.set(Shown { filter: filters, writer: writers });
+    // What is exported is no matter of what is shown.
+    let layers = vec![
+        writer.with_filter(filter).boxed(),
+        #[cfg(feature = "otlp")]
+        crate::traces::layer().boxed(),
+    ];
     // Setting up fails only where a subscriber is set already, and there is none.
-    let _ = tracing_subscriber::registry().with(filter).with(writer).try_init();
+    let _ = tracing_subscriber::registry().with(layers).try_init();
 }
 
 /// Lines with or without what a reader of a log wants and somebody at a terminal does not:

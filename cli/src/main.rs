@@ -29,6 +29,7 @@ mod redact;
 mod session;
 mod signal;
 mod staging;
+mod traces;
 
 use std::process::ExitCode;
 

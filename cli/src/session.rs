@@ -19,7 +19,7 @@ use crate::backends::{DEFAULT_BACKEND, registry};
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
 use crate::signal::AtHangup;
-use crate::{logging, observe, paths, redact, signal, staging};
+use crate::{logging, observe, paths, redact, signal, staging, traces};
 
 /// What a command is going to do with the store.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,10 +45,11 @@ pub(crate) struct Choice {
 
 impl Choice {
     /// Reads the configuration and finds the store that was named. What it says of the log
-    /// holds from now on.
+    /// and of traces holds from now on.
     pub(crate) fn new(global: &Global) -> Outcome<Self> {
         let choice = Self::read(global)?;
         logging::configure(&choice.config.log, global.log_format);
+        traces::configure(&choice.config.traces);
         Ok(choice)
     }
 
@@ -257,6 +258,7 @@ impl Session {
         let layers = choice.layers(&name)?;
         let trace = layers.trace || logging::wanted();
         let layers = layers.with_trace(trace).with_trace_every(choice.config.log.every());
+        let layers = layers.with_spans(traces::wanted());
         let layers = observe::observed(layers, global);
         let store = match choice.open(&name, OpenOptions::new()).await {
             Err(error) if error.kind() == ErrorKind::NoStore && access == Access::Create => {

@@ -2,16 +2,24 @@
 //! the program at once. And SIGHUP, which has services read their configuration anew.
 
 use std::io::{IsTerminal, Write};
+#[cfg(feature = "otlp")]
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use pinstate_core::transfer::StopFlag;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::exit::Exit;
 
+/// Whether a command watches for Ctrl-C itself.
+#[cfg(feature = "otlp")]
+static WATCHED: AtomicBool = AtomicBool::new(false);
+
 /// Watches for Ctrl-C (and SIGTERM, which service managers send) from now on. Where the
 /// system does not let itself be watched, a signal ends the program as it always did.
 pub(crate) fn watch() -> StopFlag {
     let flag = StopFlag::new();
+    #[cfg(feature = "otlp")]
+    WATCHED.store(true, Ordering::Relaxed);
     let (Ok(mut interrupt), Ok(mut terminate)) =
         (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
     else {
@@ -30,6 +38,23 @@ pub(crate) fn watch() -> StopFlag {
         std::process::exit(Exit::Interrupted as i32);
     });
     flag
+}
+
+/// Does something before Ctrl-C ends a command that does not watch for it.
+#[cfg(feature = "otlp")]
+pub(crate) fn before_the_end(last: impl FnOnce() + Send + 'static) {
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        return;
+    };
+    tokio::spawn(async move {
+        either(&mut interrupt, &mut terminate).await;
+        if !WATCHED.load(Ordering::Relaxed) {
+            last();
+            std::process::exit(Exit::Interrupted as i32);
+        }
+    });
 }
 
 /// Does something at every SIGHUP, until the guard is dropped. Where stderr is a terminal the

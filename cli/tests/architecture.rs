@@ -14,6 +14,7 @@ const CONFORMANCE: &str = "pinstate-conformance";
 const MIGRATE: &str = "pinstate-migrate";
 const BENCH: &str = "pinstate-bench";
 const METRICS: &str = "pinstate-metrics";
+const TRACES: &str = "pinstate-traces";
 /// What backends share whose engine runs in the process.
 const EMBEDDED: &str = "pinstate-embedded";
 /// The binary, the one package that names backends.
@@ -86,7 +87,7 @@ fn packages() -> BTreeMap<String, Package> {
             (name, Package { folder, dependencies, manifest })
         })
         .collect();
-    for name in [CORE, EMBEDDED, CONFORMANCE, MIGRATE, BENCH, METRICS, BINARY, TESTBED] {
+    for name in [CORE, EMBEDDED, CONFORMANCE, MIGRATE, BENCH, METRICS, TRACES, BINARY, TESTBED] {
         assert!(packages.contains_key(name), "the package {name} is gone");
     }
     assert!(packages.values().filter(|package| package.is_backend()).count() >= 2);
@@ -112,7 +113,8 @@ fn the_contract_knows_nobody_and_no_engine() {
 fn backends_and_what_works_on_them_know_the_contract_alone() {
     let packages = packages();
     for (name, package) in &packages {
-        if package.is_backend() || [CONFORMANCE, MIGRATE, BENCH, METRICS].contains(&name.as_str()) {
+        let works_on_them = [CONFORMANCE, MIGRATE, BENCH, METRICS, TRACES];
+        if package.is_backend() || works_on_them.contains(&name.as_str()) {
             let mut inner = inner(&packages, name);
             // Threads, which know neither the contract nor an engine.
             inner.retain(|name| !package.is_backend() || name != EMBEDDED);

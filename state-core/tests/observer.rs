@@ -5,10 +5,9 @@
 mod common;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use common::{bent_store, namespace};
+use common::{bent_store, late, namespace, put};
 use parking_lot::Mutex;
 use pinstate_core::layer::{
     Call, Ended, Layers, LimitOptions, Observer, Policy, RetryBudget, RetryOptions, Tally, wrap,
@@ -77,40 +76,6 @@ fn observed(store: Arc<dyn Store>) -> (Arc<dyn Store>, Arc<Notes>) {
         .with_retry(Some(retry))
         .with_observer(Some(Arc::clone(&notes) as Arc<dyn Observer>));
     (layers.apply(store), notes)
-}
-
-/// Begins to answer after so many attempts, of which the first never ends.
-#[derive(Debug)]
-struct Late {
-    attempts: AtomicUsize,
-    well_from: usize,
-}
-
-impl Policy for Late {
-    async fn run<T, F, Fut>(&self, call: Call<'_>, attempt: F) -> Result<T>
-    where
-        T: Send,
-        F: Fn() -> Fut + Send + Sync,
-        Fut: Future<Output = Result<T>> + Send,
-    {
-        if call.operation != Operation::Put {
-            return attempt().await;
-        }
-        match self.attempts.fetch_add(1, Ordering::Relaxed) {
-            n if n >= self.well_from => attempt().await,
-            0 => std::future::pending().await,
-            _ => Err(Error::new(ErrorKind::Unavailable, call.operation, "not yet")
-                .with_outcome(Outcome::NotApplied)),
-        }
-    }
-}
-
-fn late(well_from: usize) -> Arc<dyn Store> {
-    wrap(bent_store().0, Late { attempts: AtomicUsize::new(0), well_from })
-}
-
-fn put(key: &str, version: i64) -> Put {
-    Put::new(Key::copy_from(key.as_bytes()), "value", Version(version))
 }
 
 #[test]

@@ -29,6 +29,7 @@ use pinstate_core::{Error, ErrorKind, Operation};
 use crate::args::{Command, CommandLine, Global};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
+use crate::traces;
 
 /// Runs a command and tells of its failure.
 pub(crate) fn run(line: CommandLine) -> Exit {
@@ -45,6 +46,7 @@ pub(crate) fn run(line: CommandLine) -> Exit {
     let result = runtime.block_on(dispatch(&line.global, line.command, out));
     // A read of stdin that still waits for its bytes must not keep the program from ending.
     runtime.shutdown_background();
+    traces::end();
     result.unwrap_or_else(|failure: Failure| out.failure(&failure))
 }
 

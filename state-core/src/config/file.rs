@@ -13,7 +13,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::place::Places;
-use super::{Description, LogConfig, MetricsConfig, Place, Problem, Settings, invalid};
+use super::{
+    Description, LogConfig, MetricsConfig, Place, Problem, Settings, TracesConfig, invalid,
+};
 use crate::error::Result;
 
 const PREFIX: &str = "PINSTATE_";
@@ -29,6 +31,8 @@ pub struct Config {
     pub metrics: MetricsConfig,
     /// What the program logs.
     pub log: LogConfig,
+    /// Where the program's traces go.
+    pub traces: TracesConfig,
     sources: Sources,
 }
 
@@ -61,6 +65,9 @@ struct File {
     /// What is logged to stderr, and how. `PINSTATE_LOG` comes before it.
     #[serde(default)]
     log: LogConfig,
+    /// Spans for OpenTelemetry, of a program that was built with its feature `otlp`.
+    #[serde(default)]
+    traces: TracesConfig,
 }
 
 impl Config {
@@ -207,6 +214,7 @@ impl Reader {
             stores: BTreeMap::new(),
             metrics: self.section(&root, "metrics", MetricsConfig::read),
             log: self.section(&root, "log", LogConfig::read),
+            traces: self.section(&root, "traces", TracesConfig::read),
             sources: self.sources.clone(),
         };
         // Whether every store that is named is there to be looked for.

@@ -18,6 +18,9 @@
 //! level = "debug"        # off, error, warn, info, debug, trace
 //! sample = 0.01          # of the operations that succeed, one in a hundred
 //! filters = { scylla = "info" }
+//!
+//! [traces]
+//! endpoint = "http://127.0.0.1:4318"
 //! ```
 //!
 //! `PINSTATE_STORES__MAIN__PATH` overrides the path. Unknown keys are refused with the
@@ -45,7 +48,7 @@ pub use describe::{DURATION, Description, KeyDoc, SIZE};
 pub use file::{Config, StoreConfig};
 pub use place::Place;
 pub use problem::Problem;
-pub use program::{LogConfig, LogFormat, LogLevel, MetricsConfig};
+pub use program::{LogConfig, LogFormat, LogLevel, MetricsConfig, TracesConfig};
 pub use registry::{BackendFactory, OpenOptions, Registry};
 pub use secret::{HIDDEN, Secret, check_login, is_secret};
 pub use settings::Settings;

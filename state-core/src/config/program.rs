@@ -1,4 +1,5 @@
-//! What the configuration says of the program itself: what it logs, and where its metrics are.
+//! What the configuration says of the program itself: what it logs, where its metrics are, and
+//! where its traces go.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,7 +7,7 @@ use std::net::SocketAddr;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Settings;
+use super::{Secret, Settings};
 use crate::error::Result;
 
 /// The table `[metrics]`.
@@ -100,12 +101,7 @@ impl LogConfig {
 
     pub(super) fn read(settings: &Settings) -> Result<Self> {
         let log: Self = settings.extract()?;
-        if log.sample.is_some_and(|part| !(part > 0.0 && part <= 1.0)) {
-            return Err(settings.refuse(
-                "sample",
-                "it is the part of the operations to log, more than 0 and at most 1",
-            ));
-        }
+        check_part(settings, log.sample)?;
         let is_path = |path: &str| {
             !path.is_empty() && path.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c))
         };
@@ -117,8 +113,87 @@ impl LogConfig {
     }
 }
 
+/// Refuses a `sample` that is no part of a whole.
+fn check_part(settings: &Settings, sample: Option<f64>) -> Result<()> {
+    match sample {
+        Some(part) if !(part > 0.0 && part <= 1.0) => {
+            Err(settings
+                .refuse("sample", "it is a part of the operations, more than 0 and at most 1"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The table `[traces]`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct TracesConfig {
+    /// Where spans are sent, as OTLP over HTTP with protobuf. Without a path it is
+    /// `/v1/traces`. Nothing is sent unless this or `OTEL_EXPORTER_OTLP_ENDPOINT` is set.
+    #[schemars(example = &"http://127.0.0.1:4318")]
+    pub endpoint: Option<String>,
+    /// Which part of the operations is traced, more than 0 and at most 1, which is all of them.
+    #[schemars(example = &0.1)]
+    pub sample: Option<f64>,
+    /// The name that the program has among others there: `pinstate` unless set.
+    #[schemars(example = &"pinstate")]
+    pub service_name: Option<String>,
+    /// Headers of every request, such as `authorization`. Never shown.
+    #[schemars(example = BTreeMap::from([("authorization", "Bearer …")]))]
+    pub headers: Option<BTreeMap<String, Secret>>,
+}
+
+impl TracesConfig {
+    /// The whole URL that spans are sent to.
+    #[must_use]
+    pub fn url(&self) -> Option<String> {
+        let endpoint = self.endpoint.as_deref()?;
+        let (_, rest) = endpoint.split_once("://")?;
+        Some(match rest.split_once('/') {
+            None => format!("{endpoint}/v1/traces"),
+            Some((_, "")) => format!("{endpoint}v1/traces"),
+            Some(_) => endpoint.to_owned(),
+        })
+    }
+
+    pub(super) fn read(settings: &Settings) -> Result<Self> {
+        let traces: Self = settings.extract()?;
+        check_part(settings, traces.sample)?;
+        if let Some(endpoint) = &traces.endpoint {
+            let rest = ["http://", "https://"].iter().find_map(|it| endpoint.strip_prefix(it));
+            let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+            let wrong = match host {
+                None | Some("") => "it is a URL: http://HOST:PORT or https://HOST:PORT",
+                // It would be told wherever the URL is.
+                Some(host) if host.contains('@') => "a password belongs under 'headers'",
+                Some(_) => return Ok(traces),
+            };
+            return Err(settings.refuse("endpoint", wrong));
+        }
+        Ok(traces)
+    }
+}
+
 impl MetricsConfig {
     pub(super) fn read(settings: &Settings) -> Result<Self> {
         settings.extract()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_without_a_path_has_the_usual_one() {
+        let url = |endpoint: &str| {
+            let endpoint = Some(endpoint.to_owned());
+            TracesConfig { endpoint, ..TracesConfig::default() }.url().unwrap()
+        };
+        assert_eq!(url("http://here:4318"), "http://here:4318/v1/traces");
+        assert_eq!(url("https://here/"), "https://here/v1/traces");
+        assert_eq!(url("http://here:4318/otlp/v1/traces"), "http://here:4318/otlp/v1/traces");
+        assert_eq!(TracesConfig::default().url(), None);
     }
 }

@@ -20,7 +20,9 @@ pub struct Secret(String);
 #[must_use]
 pub fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase();
-    ["password", "passwd", "passphrase", "secret", "token"].iter().any(|word| key.contains(word))
+    ["password", "passwd", "passphrase", "secret", "token", "headers"]
+        .iter()
+        .any(|word| key.contains(word))
         || std::iter::once(key.as_str())
             .chain(key.split(['_', '-', '.']))
             .any(|part| strsim::damerau_levenshtein(part, "password") <= 2)
@@ -100,7 +102,9 @@ mod tests {
 
     #[test]
     fn keys_of_secrets_are_known_misspelt_or_not() {
-        for key in ["password", "Password", "pasword", "pass_word", "passwort", "db_passwrod"] {
+        for key in
+            ["password", "Password", "pasword", "pass_word", "passwort", "db_passwrod", "headers"]
+        {
             assert!(is_secret(key), "{key}");
         }
         for key in ["username", "hosts", "keyspace", "path", "page_size", "tls.ca_file"] {

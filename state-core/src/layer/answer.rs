@@ -33,19 +33,34 @@ impl Tally {
     fn of_record(record: &Record) -> Self {
         Self { bytes: (record.key.len() + record.value.len()) as u64, ..Self::default() }
     }
-
-    /// Counts the first failure of a record.
-    fn failed(&mut self, error: &Error) {
-        self.failure.get_or_insert((error.kind(), error.outcome()));
-    }
 }
 
 /// What a call of the contract answers with.
 pub trait Answer: Send {
-    /// What it amounts to.
-    fn tally(&self) -> Tally {
-        Tally::default()
+    /// The first failure among its records.
+    fn failure(&self) -> Option<(ErrorKind, Outcome)> {
+        None
     }
+
+    /// What it amounts to. The bytes of every record are counted for it, so it is asked for
+    /// once, by who wants to know.
+    fn tally(&self) -> Tally {
+        Tally { failure: self.failure(), ..Tally::default() }
+    }
+}
+
+/// What went wrong with a call: what it failed with, or else the first of its records that
+/// did. Not to find a record is no failure.
+pub(super) fn failure<T: Answer>(result: &Result<T>) -> Option<(ErrorKind, Outcome)> {
+    match result {
+        Ok(answer) => answer.failure(),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => Some(facts(error)),
+    }
+}
+
+fn facts(error: &Error) -> (ErrorKind, Outcome) {
+    (error.kind(), error.outcome())
 }
 
 impl Answer for () {}
@@ -65,6 +80,10 @@ impl Answer for Durability {}
 impl Answer for Health {}
 
 impl Answer for Tally {
+    fn failure(&self) -> Option<(ErrorKind, Outcome)> {
+        self.failure
+    }
+
     fn tally(&self) -> Tally {
         *self
     }
@@ -77,25 +96,19 @@ impl Answer for Option<Record> {
 }
 
 impl Answer for Vec<Result<Option<Record>>> {
+    fn failure(&self) -> Option<(ErrorKind, Outcome)> {
+        self.iter().find_map(|answer| answer.as_ref().err()).map(facts)
+    }
+
     fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        for answer in self {
-            match answer {
-                Ok(record) => tally.bytes += record.tally().bytes,
-                Err(error) => tally.failed(error),
-            }
-        }
-        tally
+        let read = self.iter().flatten().map(|record| record.tally().bytes).sum();
+        Tally { bytes: read, failure: self.failure(), ..Tally::default() }
     }
 }
 
 impl Answer for BatchOutcome {
-    fn tally(&self) -> Tally {
-        let mut tally = Tally::default();
-        if let Some((_, error)) = self.first_error() {
-            tally.failed(error);
-        }
-        tally
+    fn failure(&self) -> Option<(ErrorKind, Outcome)> {
+        self.first_error().map(|(_, error)| facts(error))
     }
 }
 

@@ -1,8 +1,8 @@
 //! Layers: what stands between a caller and a backend, as values.
 //!
-//! There is one order, from the outside in: observer, trace, deadline, retry, observer of
-//! attempts, per-attempt timeout, concurrency limit, backend. [`Layers`] is built in any order and applied in this one, so
-//! a timeout cannot end up outside the retry that should see it. Each layer is a
+//! There is one order, from the outside in: observer, trace, deadline, retry, trace and observer
+//! of attempts, per-attempt timeout, concurrency limit, backend. [`Layers`] is built in any order
+//! and applied in this one, so a timeout cannot end up outside the retry that should see it. Each layer is a
 //! [`Policy`] of a few lines; how a policy is put around every operation is written once,
 //! in `wrap.rs`, over traits without default bodies: an operation that is forgotten there
 //! does not compile.
@@ -31,9 +31,10 @@ pub use deadline::{AttemptTimeout, Deadline};
 pub use limit::{ConcurrencyLimit, LimitOptions};
 pub use observe::{Ended, ObserveAttempts, ObserveOperations, Observer};
 pub use retry::{Retry, RetryBudget, RetryOptions};
-pub use trace::Trace;
+pub use trace::{Trace, TraceAttempts};
 
 use crate::error::{Operation, Result};
+use crate::name::NamespaceName;
 use crate::record::Key;
 use crate::store::Store;
 
@@ -45,6 +46,8 @@ pub struct Call<'a> {
     pub operation: Operation,
     /// The backend.
     pub backend: &'static str,
+    /// The namespace that it is about, where there is one.
+    pub namespace: Option<&'a NamespaceName>,
     /// The key, where one record is concerned.
     pub key: Option<&'a Key>,
     /// Whether a second application does no harm. Every put and delete without a
@@ -77,8 +80,10 @@ pub fn wrap(store: Arc<dyn Store>, policy: impl Policy) -> Arc<dyn Store> {
 pub struct Layers {
     /// Who is told of operations, attempts, retries and waits.
     pub observer: Option<Arc<dyn Observer>>,
-    /// One span and one event an operation.
+    /// A span for each operation and for each attempt at it, and an event for each operation.
     pub trace: bool,
+    /// The spans alone, where there is no `trace`.
+    pub spans: bool,
     /// Of operations that succeed, one in so many has an event; at least 1.
     pub trace_every: u32,
     /// The consistency that the store reads and writes at, for the events.
@@ -98,6 +103,7 @@ impl Default for Layers {
         Self {
             observer: None,
             trace: false,
+            spans: false,
             trace_every: 1,
             consistency: None,
             deadline: None,
@@ -140,6 +146,13 @@ impl Layers {
     #[must_use]
     pub fn with_trace(mut self, trace: bool) -> Self {
         self.trace = trace;
+        self
+    }
+
+    /// Traces operations with spans alone, without events, unless they are traced with both.
+    #[must_use]
+    pub fn with_spans(mut self, spans: bool) -> Self {
+        self.spans = spans;
         self
     }
 
@@ -198,15 +211,19 @@ impl Layers {
         if let Some(observer) = &self.observer {
             store = wrap(store, ObserveAttempts(Arc::clone(observer)));
         }
+        let traced = self.trace || self.spans;
         if let Some(retry) = &self.retry {
             let retry = Retry::new(retry.clone()).with_observer(self.observer.clone());
-            store = wrap(store, retry);
+            store = wrap(store, retry.with_spans(traced));
+        } else if traced {
+            store = wrap(store, TraceAttempts);
         }
         if let Some(deadline) = self.deadline {
             store = wrap(store, Deadline(deadline));
         }
-        if self.trace {
+        if traced {
             let trace = Trace::new()
+                .with_events(self.trace)
                 .with_consistency(self.consistency.clone())
                 .with_every(self.trace_every);
             store = wrap(store, trace);

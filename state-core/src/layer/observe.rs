@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::answer::failure;
 use super::{Answer, Call, Policy, Tally};
 use crate::error::{Error, ErrorKind, Outcome, Result};
 
@@ -46,27 +47,8 @@ pub struct Ended {
     /// What went wrong, of the call or else of the first of its records that failed. Not
     /// finding a record is no failure; a call that its caller gave up is `Cancelled`.
     pub failure: Option<(ErrorKind, Outcome)>,
-    /// What was read.
+    /// What was read, by an operation: of an attempt nothing is counted.
     pub tally: Tally,
-}
-
-impl Ended {
-    /// What an answer tells.
-    fn of<T: Answer>(result: &Result<T>, elapsed: Duration, attempts: u32) -> Self {
-        let tally = result.as_ref().map_or_else(|_| Tally::default(), Answer::tally);
-        let failure = match result {
-            Ok(_) => tally.failure,
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(error) => Some((error.kind(), error.outcome())),
-        };
-        Self { elapsed, attempts, failure, tally }
-    }
-
-    /// The end of a call whose future was dropped.
-    fn dropped(elapsed: Duration) -> Self {
-        let failure = Some((ErrorKind::Cancelled, Outcome::Unknown));
-        Self { elapsed, attempts: 1, failure, tally: Tally::default() }
-    }
 }
 
 tokio::task_local! {
@@ -102,27 +84,30 @@ pub struct ObserveOperations(pub Arc<dyn Observer>);
 pub struct ObserveAttempts(pub Arc<dyn Observer>);
 
 /// Tells of the end also where the future is dropped on the way.
-struct UnderWay<'a, F: Fn(&Ended)> {
+pub(super) struct UnderWay<F: Fn(&Ended)> {
     began: Instant,
-    tell: &'a F,
+    tell: F,
     told: bool,
 }
 
-impl<'a, F: Fn(&Ended)> UnderWay<'a, F> {
-    fn new(tell: &'a F) -> Self {
+impl<F: Fn(&Ended)> UnderWay<F> {
+    pub(super) fn new(tell: F) -> Self {
         Self { began: Instant::now(), tell, told: false }
     }
 
-    fn end<T: Answer>(mut self, result: &Result<T>, attempts: u32) {
+    pub(super) fn end<T: Answer>(mut self, result: &Result<T>, attempts: u32, tally: Tally) {
         self.told = true;
-        (self.tell)(&Ended::of(result, self.began.elapsed(), attempts));
+        let (elapsed, failure) = (self.began.elapsed(), failure(result));
+        (self.tell)(&Ended { elapsed, attempts, failure, tally });
     }
 }
 
-impl<F: Fn(&Ended)> Drop for UnderWay<'_, F> {
+impl<F: Fn(&Ended)> Drop for UnderWay<F> {
     fn drop(&mut self) {
         if !self.told {
-            (self.tell)(&Ended::dropped(self.began.elapsed()));
+            let failure = Some((ErrorKind::Cancelled, Outcome::Unknown));
+            let (elapsed, tally) = (self.began.elapsed(), Tally::default());
+            (self.tell)(&Ended { elapsed, attempts: 1, failure, tally });
         }
     }
 }
@@ -135,10 +120,10 @@ impl Policy for ObserveOperations {
         Fut: Future<Output = Result<T>> + Send,
     {
         self.0.begun(&call);
-        let tell = |end: &Ended| self.0.ended(&call, end);
-        let under_way = UnderWay::new(&tell);
+        let under_way = UnderWay::new(|end| self.0.ended(&call, end));
         let (result, attempts) = counted(attempt()).await;
-        under_way.end(&result, attempts);
+        let tally = result.as_ref().map_or_else(|_| Tally::default(), Answer::tally);
+        under_way.end(&result, attempts, tally);
         result
     }
 }
@@ -150,10 +135,9 @@ impl Policy for ObserveAttempts {
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<T>> + Send,
     {
-        let tell = |end: &Ended| self.0.attempt_ended(&call, end);
-        let under_way = UnderWay::new(&tell);
+        let under_way = UnderWay::new(|end| self.0.attempt_ended(&call, end));
         let result = attempt().await;
-        under_way.end(&result, 1);
+        under_way.end(&result, 1, Tally::default());
         result
     }
 }

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::observe::count_attempt;
+use super::trace::attempt_in_span;
 use super::{Answer, Call, Observer, Policy};
 use crate::error::{Error, ErrorKind, Outcome, Result, RetryClass};
 
@@ -141,6 +142,7 @@ pub struct Retry {
     options: RetryOptions,
     jitter: Mutex<fastrand::Rng>,
     observer: Option<Arc<dyn Observer>>,
+    spans: bool,
 }
 
 impl Retry {
@@ -148,13 +150,20 @@ impl Retry {
     #[must_use]
     pub fn new(options: RetryOptions) -> Self {
         let jitter = options.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
-        Self { options, jitter: Mutex::new(jitter), observer: None }
+        Self { options, jitter: Mutex::new(jitter), observer: None, spans: false }
     }
 
     /// Tells an observer of each retry.
     #[must_use]
     pub fn with_observer(mut self, observer: Option<Arc<dyn Observer>>) -> Self {
         self.observer = observer;
+        self
+    }
+
+    /// Whether each attempt has a span below that of its operation.
+    #[must_use]
+    pub fn with_spans(mut self, spans: bool) -> Self {
+        self.spans = spans;
         self
     }
 
@@ -187,7 +196,11 @@ impl Policy for Retry {
         loop {
             attempts += 1;
             count_attempt();
-            let error = match attempt().await {
+            let answer = match self.spans {
+                true => attempt_in_span(attempts, attempt()).await,
+                false => attempt().await,
+            };
+            let error = match answer {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };

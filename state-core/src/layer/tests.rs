@@ -8,7 +8,8 @@ use super::*;
 use crate::error::{Error, ErrorKind, Operation, Outcome, Result, RetryClass};
 
 fn call(idempotent: bool) -> Call<'static> {
-    Call { operation: Operation::Put, backend: "test", key: None, idempotent, records: 1, bytes: 0 }
+    let (operation, backend, namespace, key) = (Operation::Put, "test", None, None);
+    Call { operation, backend, namespace, key, idempotent, records: 1, bytes: 0 }
 }
 
 fn error(kind: ErrorKind, outcome: Outcome) -> Error {
@@ -274,4 +275,57 @@ fn layers_are_what_was_asked_for() {
     assert_eq!(standard.deadline, Some(second * 60));
     assert_eq!(standard.attempt_timeout, Some(second * 20));
     assert_eq!(standard.limit.map(|limit| limit.operations), Some(1_024));
+}
+
+/// An answer that notes how often it is walked.
+struct Walked(Arc<AtomicUsize>);
+
+impl Answer for Walked {
+    fn tally(&self) -> Tally {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Tally { bytes: 9, ..Tally::default() }
+    }
+}
+
+/// Notes the bytes that were read.
+#[derive(Debug, Default)]
+struct Bytes(parking_lot::Mutex<Vec<u64>>);
+
+impl Observer for Bytes {
+    fn begun(&self, _: &Call<'_>) {}
+    fn ended(&self, _: &Call<'_>, end: &Ended) {
+        self.0.lock().push(end.tally.bytes);
+    }
+    fn attempt_ended(&self, _: &Call<'_>, _: &Ended) {}
+    fn retried(&self, _: &Call<'_>, _: &Error, _: Duration) {}
+    fn waited(&self, _: &Call<'_>, _: Duration, _: bool) {}
+}
+
+#[tokio::test]
+async fn the_bytes_of_an_answer_are_counted_once_whoever_listens() {
+    let walks = Arc::<AtomicUsize>::default();
+    let bytes = Arc::new(Bytes::default());
+    let observer = || Arc::clone(&bytes) as Arc<dyn Observer>;
+    let (operations, trace) = (ObserveOperations(observer()), Trace::new());
+    let (retry, attempts) = (retry(unbounded()).with_spans(true), ObserveAttempts(observer()));
+    let (call, walks_ref) = (call(true), &walks);
+    let store = || async move { Ok(Walked(Arc::clone(walks_ref))) };
+    let around = || retry.run(call, || attempts.run(call, store));
+    operations.run(call, || trace.run(call, around)).await.unwrap();
+    assert_eq!((walks.load(Ordering::Relaxed), bytes.0.lock()[..].to_vec()), (1, vec![9]));
+}
+
+#[test]
+fn the_first_failure_among_records_is_that_of_their_call() {
+    let failed = |kind| Err(Error::new(kind, Operation::GetMany, "x"));
+    let full = Some((ErrorKind::Full, Outcome::Unknown));
+    let many: Vec<Result<Option<crate::record::Record>>> =
+        vec![Ok(None), failed(ErrorKind::Full), failed(ErrorKind::Corrupt)];
+    assert_eq!((many.failure(), many.tally().failure), (full, full));
+    assert_eq!(vec![Ok(None::<crate::record::Record>)].failure(), None);
+    let batch = crate::batch::BatchOutcome::new(vec![
+        Err(Error::new(ErrorKind::Full, Operation::Apply, "x")),
+        Err(Error::new(ErrorKind::Corrupt, Operation::Apply, "x")),
+    ]);
+    assert_eq!((batch.failure(), batch.tally().failure), (full, full));
 }

@@ -61,7 +61,8 @@ impl Events {
 }
 
 fn call(key: Option<&Key>) -> Call<'_> {
-    Call { operation: Operation::Put, backend: "test", key, idempotent: true, records: 1, bytes: 0 }
+    let (operation, backend, namespace) = (Operation::Put, "test", None);
+    Call { operation, backend, namespace, key, idempotent: true, records: 1, bytes: 0 }
 }
 
 fn scripted(kind: ErrorKind) -> Error {

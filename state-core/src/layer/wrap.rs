@@ -36,11 +36,13 @@ struct WrappedScan<P> {
     inner: tokio::sync::Mutex<Box<dyn Scan>>,
     policy: Arc<P>,
     backend: &'static str,
+    namespace: NamespaceName,
 }
 
 /// A call whose repetition does no harm.
 fn repeatable(operation: Operation, backend: &'static str) -> Call<'static> {
-    Call { operation, backend, key: None, idempotent: true, records: 1, bytes: 0 }
+    let (namespace, key) = (None, None);
+    Call { operation, backend, namespace, key, idempotent: true, records: 1, bytes: 0 }
 }
 
 /// A call whose repetition may meet its own first application.
@@ -73,12 +75,12 @@ impl<P: Policy> Store for Wrapped<P> {
     }
 
     async fn create_namespace(&self, name: &NamespaceName) -> Result<()> {
-        let call = self.once(Operation::CreateNamespace);
+        let call = Call { namespace: Some(name), ..self.once(Operation::CreateNamespace) };
         self.policy.run(call, || self.inner.create_namespace(name)).await
     }
 
     async fn open_namespace(&self, name: &NamespaceName) -> Result<Arc<dyn Namespace>> {
-        let call = self.repeatable(Operation::OpenNamespace);
+        let call = Call { namespace: Some(name), ..self.repeatable(Operation::OpenNamespace) };
         let inner = self.policy.run(call, || self.inner.open_namespace(name)).await?;
         Ok(Arc::new(WrappedNamespace {
             inner,
@@ -93,12 +95,12 @@ impl<P: Policy> Store for Wrapped<P> {
     }
 
     async fn drop_namespace(&self, name: &NamespaceName) -> Result<()> {
-        let call = self.once(Operation::DropNamespace);
+        let call = Call { namespace: Some(name), ..self.once(Operation::DropNamespace) };
         self.policy.run(call, || self.inner.drop_namespace(name)).await
     }
 
     async fn replace_namespace(&self, name: &NamespaceName, staged: &NamespaceName) -> Result<()> {
-        let call = self.once(Operation::ReplaceNamespace);
+        let call = Call { namespace: Some(name), ..self.once(Operation::ReplaceNamespace) };
         self.policy.run(call, || self.inner.replace_namespace(name, staged)).await
     }
 
@@ -147,12 +149,16 @@ fn after(earlier: Option<Result<Written>>, now: Result<Written>) -> Result<Writt
 }
 
 impl<P: Policy> WrappedNamespace<P> {
-    fn repeatable(&self, operation: Operation) -> Call<'static> {
-        repeatable(operation, self.backend)
+    fn name(&self) -> &NamespaceName {
+        &self.inner.scope().namespace
+    }
+
+    fn repeatable(&self, operation: Operation) -> Call<'_> {
+        Call { namespace: Some(self.name()), ..repeatable(operation, self.backend) }
     }
 
     fn write<'a>(
-        &self,
+        &'a self,
         operation: Operation,
         key: &'a Key,
         value: usize,
@@ -160,7 +166,7 @@ impl<P: Policy> WrappedNamespace<P> {
     ) -> Call<'a> {
         let idempotent = matches!(options.precondition, Precondition::None | Precondition::IfNewer);
         let bytes = key.len() + value;
-        Call { operation, backend: self.backend, key: Some(key), idempotent, records: 1, bytes }
+        Call { key: Some(key), idempotent, bytes, ..self.repeatable(operation) }
     }
 
     /// Each attempt takes the writes that are still open, so that what succeeded is not
@@ -294,6 +300,7 @@ impl<P: Policy> Namespace for WrappedNamespace<P> {
             inner: tokio::sync::Mutex::new(inner),
             policy: Arc::clone(&self.policy),
             backend: self.backend,
+            namespace: self.name().clone(),
         }))
     }
 
@@ -320,6 +327,7 @@ impl<P: Policy> Scan for WrappedScan<P> {
     async fn next(&mut self) -> Result<ScanStep> {
         // The lock is never contended: it lets an attempt borrow the scan more than once.
         let call = repeatable(Operation::Scan, self.backend);
+        let call = Call { namespace: Some(&self.namespace), ..call };
         let inner = &self.inner;
         self.policy.run(call, || async move { inner.lock().await.next().await }).await
     }

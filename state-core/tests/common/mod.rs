@@ -4,9 +4,11 @@
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use pinstate_core::layer::{Call, Policy, wrap};
 use pinstate_core::namespace::ReadOptions;
 use pinstate_core::*;
 use pinstate_memory::{MemoryConfig, MemoryStore};
@@ -192,4 +194,41 @@ impl Store for BentStore {
     async fn close(&self) -> Result<()> {
         self.inner.close().await
     }
+}
+
+/// Begins to answer after so many attempts, of which the first never ends.
+#[derive(Debug)]
+struct Late {
+    attempts: AtomicUsize,
+    well_from: usize,
+}
+
+impl Policy for Late {
+    async fn run<T, F, Fut>(&self, call: Call<'_>, attempt: F) -> Result<T>
+    where
+        T: Send,
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<T>> + Send,
+    {
+        if call.operation != Operation::Put {
+            return attempt().await;
+        }
+        match self.attempts.fetch_add(1, Ordering::Relaxed) {
+            n if n >= self.well_from => attempt().await,
+            0 => std::future::pending().await,
+            _ => Err(Error::new(ErrorKind::Unavailable, call.operation, "not yet")
+                .with_outcome(Outcome::NotApplied)),
+        }
+    }
+}
+
+/// A store that keeps the first attempt at a put for ever, refuses the next ones, and takes the one
+/// after so many.
+pub fn late(well_from: usize) -> Arc<dyn Store> {
+    wrap(bent_store().0, Late { attempts: AtomicUsize::new(0), well_from })
+}
+
+/// A put of `value`.
+pub fn put(key: &str, version: i64) -> Put {
+    Put::new(Key::copy_from(key.as_bytes()), "value", Version(version))
 }

@@ -20,7 +20,7 @@ use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::session::Choice;
-use crate::{duration, logging, signal};
+use crate::{duration, logging, signal, traces};
 
 /// Run the conformance suite on a store: does it keep what every store must?
 ///
@@ -140,6 +140,7 @@ async fn test(global: &Global, args: RunArgs, out: Output) -> Outcome {
     // provokes failures by the hundred: they are traced for whoever asked for traces.
     let own = layers.retry.is_some() || layers.deadline.is_some();
     let layers = if own { layers } else { Layers::standard() }.with_trace(logging::wanted());
+    let layers = layers.with_spans(traces::wanted());
     let mut suite = Suite::new(stand)
         .legs(vec![Leg::raw(), Leg::new("layered", layers)])
         .profile(match args.profile {
