@@ -7,8 +7,10 @@ use pinstate_core::config::Registry;
 pub(crate) use pinstate_scylla as cql;
 
 /// What stands for the store when neither the command line nor the configuration names
-/// one: its backend, which keeps its data in the user's data directory.
-pub(crate) const DEFAULT_BACKEND: &str = "sled";
+/// one: its backend, which keeps its data in the user's data directory. Of the embedded ones it
+/// is the one that keeps its memory and its speed as a pinset grows, where it is built in.
+pub(crate) const DEFAULT_BACKEND: &str =
+    if cfg!(any(feature = "fjall", not(feature = "sled"))) { "fjall" } else { "sled" };
 
 /// Every backend, those left out by name.
 pub(crate) fn registry() -> Registry {

@@ -85,11 +85,11 @@ fn a_file_that_is_there_is_kept_unless_it_is_to_be_replaced() {
     let file = ".config/pinstate/config.toml";
     let mode = std::fs::metadata(place.path(file)).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    assert!(place.text(file).contains("backend = \"sled\""));
+    assert!(place.text(file).contains("backend = \"fjall\""));
     // It is the one that is read, and its store the one that is used without it.
     let shown = run(place.bare().args(["config", "show"])).good().json();
     let path = shown[0]["stores"]["main"]["settings"]["path"]["value"].as_str().unwrap();
-    assert_eq!(path, place.path(".local/share/pinstate/sled").to_str().unwrap());
+    assert_eq!(path, place.path(".local/share/pinstate/fjall").to_str().unwrap());
     place.write(file, "# mine\n");
     let refused = run(place.bare().args(["config", "init", "memory"]));
     refused.fails_with(2, "is there already").says("--overwrite");

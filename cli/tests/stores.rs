@@ -9,9 +9,9 @@ use common::{CID, Place, example, run};
 use pinstate_core::config::{Config, OpenOptions, Registry};
 
 #[test]
-fn without_a_name_it_is_sled_in_the_home_directory() {
+fn without_a_name_it_is_fjall_in_the_home_directory() {
     let place = Place::new();
-    let here = ".local/share/pinstate/sled";
+    let here = ".local/share/pinstate/fjall";
     let ran = run(place.bare().arg("count")).fails_with(1, "no such store");
     assert!(ran.stderr.contains(here) && ran.stderr.contains("pinstate import FILE"), "{ran:?}");
     assert!(!place.path(here).exists(), "reading created a store");
@@ -22,7 +22,7 @@ fn without_a_name_it_is_sled_in_the_home_directory() {
 
     let data = place.path("data");
     run(place.bare().env("XDG_DATA_HOME", &data).args(["pin", "add", CID])).good();
-    assert!(data.join("pinstate/sled").is_dir());
+    assert!(data.join("pinstate/fjall").is_dir());
     run(place.bare().env_remove("HOME").arg("count")).fails_with(2, "no home directory");
 }
 

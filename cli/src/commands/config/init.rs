@@ -31,7 +31,7 @@ const WIDTH: usize = 90;
 /// it means, its unit and its default, commented out.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// The backend of the store; 'pinstate backends' lists them [default: sled]
+    /// The backend of the store; 'pinstate backends' lists them [default: fjall]
     backend: Option<String>,
     /// The file, TOML; '-' prints it [default: the one that is read: --config, else
     /// ~/.config/pinstate/config.toml]
