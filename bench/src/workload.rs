@@ -24,6 +24,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use pinstate_core::config::position;
 use serde::{Deserialize, Serialize};
 
 use crate::outcome::Described;
@@ -194,8 +195,11 @@ impl Workload {
     /// What is wrong with the text, with the line, or with a value in it.
     pub fn parse(name: &str, text: &str) -> Result<Self, BadWorkload> {
         let bad = |what: String| BadWorkload { name: name.to_owned(), what };
-        let mut workload: Self =
-            toml::from_str(text).map_err(|error| bad(error.to_string().trim_end().to_owned()))?;
+        let mut workload: Self = toml::from_str(text).map_err(|error| {
+            // Without the text of the line, which may have no end.
+            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+            bad(format!("line {line}, column {column}: {}", error.message().trim_end()))
+        })?;
         name.clone_into(&mut workload.name);
         workload.check().map_err(bad)?;
         Ok(workload)

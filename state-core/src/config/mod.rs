@@ -46,7 +46,7 @@ pub use figment::value::Dict;
 
 pub use describe::{DURATION, Description, KeyDoc, SIZE};
 pub use file::{Config, StoreConfig};
-pub use place::Place;
+pub use place::{Place, position};
 pub use problem::Problem;
 pub use program::{LogConfig, LogFormat, LogLevel, MetricsConfig, TracesConfig};
 pub use registry::{BackendFactory, OpenOptions, Registry};

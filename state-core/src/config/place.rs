@@ -142,8 +142,9 @@ impl Places {
     }
 }
 
-/// Line and column of a byte, from 1.
-fn position(text: &str, byte: usize) -> (usize, usize) {
+/// Line and column of a byte of a text, from 1; the column counts characters.
+#[must_use]
+pub fn position(text: &str, byte: usize) -> (usize, usize) {
     let before = text.get(..byte).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
     (before.matches('\n').count() + 1, line.chars().count() + 1)

@@ -97,7 +97,8 @@ impl WorkArgs {
                 Failure::file(Operation::Bench, what, error)
             })?;
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            Workload::parse(&name, &text).map_err(bad)?
+            let unfit = |error| Failure::usage(format!("{}: {error}", path.display()));
+            Workload::parse(&name, &text).map_err(unfit)?
         } else {
             Workload::preset(&self.workload).map_err(bad)?
         };
