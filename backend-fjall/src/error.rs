@@ -11,12 +11,15 @@ use crate::BACKEND;
 pub(crate) fn engine(error: fjall::Error, operation: Operation) -> Error {
     let (kind, message) = match &error {
         fjall::Error::Io(source) | fjall::Error::Storage(fjall::LsmError::Io(source)) => {
-            // The engine only opens files that it knows of.
-            if source.kind() == io::ErrorKind::NotFound {
-                return corrupt(operation, "a file of the engine is missing: restore from a copy")
-                    .with_source(io_of(source));
-            }
-            return file(io_of(source), operation);
+            let damage = match source.kind() {
+                // The engine only opens files that it knows of, and reads where they say.
+                io::ErrorKind::NotFound => "a file of the engine is missing: restore from a copy",
+                io::ErrorKind::InvalidInput => {
+                    "a file of the engine points to where nothing can be: restore from a copy"
+                }
+                _ => return file(io_of(source), operation),
+            };
+            return corrupt(operation, damage).with_source(io_of(source));
         }
         fjall::Error::Poisoned => return poisoned(operation),
         fjall::Error::Locked => return locked(operation),
@@ -141,3 +144,32 @@ impl std::fmt::Display for Engine {
 }
 
 impl std::error::Error for Engine {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_file_says_of_itself_is_damage_and_what_the_system_says_is_not() {
+        let met = |kind: io::ErrorKind| {
+            let storage = fjall::Error::Storage(fjall::LsmError::Io(kind.into()));
+            let (plain, storage) = (
+                engine(fjall::Error::Io(kind.into()), Operation::Open),
+                engine(storage, Operation::Open),
+            );
+            assert_eq!(plain.kind(), storage.kind());
+            plain.kind()
+        };
+        for damage in [
+            io::ErrorKind::NotFound,
+            io::ErrorKind::InvalidInput,
+            io::ErrorKind::InvalidData,
+            io::ErrorKind::UnexpectedEof,
+        ] {
+            assert_eq!(met(damage), ErrorKind::Corrupt, "{damage}");
+        }
+        assert_eq!(met(io::ErrorKind::StorageFull), ErrorKind::Full);
+        assert_eq!(met(io::ErrorKind::PermissionDenied), ErrorKind::PermissionDenied);
+        assert_eq!(met(io::ErrorKind::TimedOut), ErrorKind::Io);
+    }
+}

@@ -53,6 +53,13 @@ impl Settings {
         self
     }
 
+    /// The same settings without one key.
+    #[must_use]
+    pub fn without(mut self, key: &str) -> Self {
+        self.values.remove(key);
+        self
+    }
+
     /// The text under a key, where there is one and it is no secret.
     #[must_use]
     pub fn text(&self, key: &str) -> Option<&str> {

@@ -141,7 +141,8 @@ impl Beside {
             let message = format!("the path {} is no text", store.display());
             Error::new(ErrorKind::Config, Operation::Open, message)
         })?;
-        let settings = stand.settings.clone().with("path", store);
+        // Whether it is made is for each case to say.
+        let settings = stand.settings.clone().with("path", store).without("create");
         Ok(Self { factory: Arc::clone(&stand.factory), settings, _folder: None })
     }
 }
