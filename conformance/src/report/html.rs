@@ -1,5 +1,6 @@
 //! One HTML page that needs nothing else: no script, no font, no picture from elsewhere.
 
+mod overview;
 mod parts;
 mod timeline;
 

@@ -6,11 +6,12 @@ use maud::{Markup, html};
 
 use serde_json::Value;
 
+use super::overview::overview;
 use super::timeline::timeline;
 use crate::report::{CaseReport, ClauseReport, Level, Report, Standing, Status};
 
 /// A sign and a word for a status: colour alone tells nothing to many.
-fn sign(status: Option<&Status>) -> (&'static str, &'static str) {
+pub(super) fn sign(status: Option<&Status>) -> (&'static str, &'static str) {
     match status {
         Some(Status::Pass) => ("✓", "pass"),
         Some(Status::Fail) => ("✗", "fail"),
@@ -22,7 +23,7 @@ fn sign(status: Option<&Status>) -> (&'static str, &'static str) {
     }
 }
 
-fn class(status: Option<&Status>) -> &'static str {
+pub(super) fn class(status: Option<&Status>) -> &'static str {
     status.map_or("not-run", Status::name)
 }
 
@@ -80,7 +81,10 @@ pub(super) fn head_of(name: &str, report: &Report) -> Markup {
             p.what {
                 b { (name) }
                 @if let Some(version) = &backend.version { " " (version) }
-                @if let Some(location) = &backend.location { " · " (location) }
+                // Where a store is nowhere, its name says all.
+                @if let Some(location) = backend.location.as_ref().filter(|at| *at != name) {
+                    " · " (location)
+                }
                 " · " (report.legs.join(", ")) " · " (report.begun)
                 " · " (format!("{:.1} s", report.seconds))
                 @if !report.profile.is_empty() { " · profile " (report.profile) }
@@ -98,6 +102,7 @@ pub(super) fn head_of(name: &str, report: &Report) -> Markup {
                     }
                 }
             }
+            (overview(report))
             (levels(&report.levels))
             @if let Some(measured) = &report.measured { p.measured { (measured) "." } }
         }

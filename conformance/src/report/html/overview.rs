@@ -1,0 +1,38 @@
+//! A run at a glance: a field for every clause, with the worst that it came to on any leg.
+
+use maud::{Markup, html};
+
+use super::parts::{class, group_title, sign};
+use crate::report::{ClauseReport, Report, Status};
+
+/// Every clause as a field that leads to its row, a line for each group.
+pub(super) fn overview(report: &Report) -> Markup {
+    let same = |one: &ClauseReport, next: &ClauseReport| one.group() == next.group();
+    html! {
+        nav.overview aria-label={ "Clauses of " (report.backend.name) } {
+            @for group in report.clauses.chunk_by(same) {
+                ul title=[group.first().map(|clause| group_title(clause.group()))] {
+                    @for clause in group { li { (field(clause)) } }
+                }
+            }
+        }
+    }
+}
+
+fn field(clause: &ClauseReport) -> Markup {
+    let status = worst(clause);
+    let (sign, word) = sign(status);
+    html! {
+        a.field.(class(status)) href={ "#" (clause.id) }
+            title={ (clause.id) " " (clause.title) ": " (word) }
+        {
+            (clause.id)
+            // What needs a look has a sign as well: colour alone tells nothing to many.
+            @if status.is_none_or(|status| *status != Status::Pass) { " " (sign) }
+        }
+    }
+}
+
+fn worst(clause: &ClauseReport) -> Option<&Status> {
+    clause.cases.iter().map(|case| &case.status).max_by_key(|status| status.weight())
+}
