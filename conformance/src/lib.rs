@@ -137,6 +137,7 @@ pub mod report;
 mod run;
 mod safety;
 mod session;
+mod settle;
 mod suite;
 mod verdict;
 mod waive;
