@@ -70,9 +70,9 @@ pub(crate) fn capabilities(config: &ScyllaConfig, reads_own_writes: bool) -> Cap
     claims.consistency = if reads_own_writes {
         Consistency::ReadYourWrites
     } else {
-        // A replica that missed a write gets it from a hint, which is thrown away after some
-        // hours, from a read that happens to compare, or from a repair, which somebody has to
-        // run: nothing of that has a time that could be promised here.
+        // A replica that missed a write gets it from a hint, which is kept for a node that is
+        // away for some hours and no longer, from a read that happens to compare, or from a
+        // repair, which somebody has to run: no time of that could be promised here.
         Consistency::Eventual { settle: None }
     };
     claims.max_key_bytes = MAX_KEY_BYTES as u64;

@@ -22,8 +22,9 @@ use crate::Bug;
 /// so this is a small one.
 pub(crate) const BEHIND: Duration = Duration::from_millis(5);
 
-/// Readings that one must wait for that settles late.
-const LATE: u64 = 8;
+/// Readings in a row after which one shows what was written that settles late: too many to come
+/// by chance while clients write, whatever the time.
+const LATE: u64 = 40;
 
 /// The store, where it is one of this room.
 pub(crate) fn store(bug: Bug) -> Result<Option<Arc<dyn Store>>> {
