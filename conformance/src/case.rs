@@ -75,8 +75,8 @@ impl Cx {
             .with_elapsed(AT_LAST)
             .with_budget(Arc::new(RetryBudget::new(10.0, 1_000.0, 10_000.0)))
             .with_seed(self.seed);
-        let again = |store| wrap(store, Retry::new(options.clone()));
-        let (store, unsettled) = (again(self.store.clone()), again(self.unsettled.clone()));
+        let again = |store: &_| wrap(Arc::clone(store), Retry::new(options.clone()));
+        let (store, unsettled) = (again(&self.store), again(&self.unsettled));
         Self { store, unsettled, ..self.clone() }
     }
 
