@@ -233,7 +233,11 @@ impl Copies {
     /// the one that is written to, so that newer and older ones are read by turns.
     async fn one(&self) -> &Arc<dyn Namespace> {
         self.log.read().await;
-        if self.log.asked.load(Ordering::SeqCst) % 3 == 0 { &self.written } else { &self.read }
+        if self.log.asked.load(Ordering::SeqCst).is_multiple_of(3) {
+            &self.written
+        } else {
+            &self.read
+        }
     }
 }
 
