@@ -67,8 +67,14 @@ pub(crate) fn capabilities(config: &ScyllaConfig, reads_own_writes: bool) -> Cap
     claims.if_newer = IfNewer::Resolved;
     claims.if_absent = false;
     claims.if_version = false;
-    claims.consistency =
-        if reads_own_writes { Consistency::ReadYourWrites } else { Consistency::Eventual };
+    claims.consistency = if reads_own_writes {
+        Consistency::ReadYourWrites
+    } else {
+        // A replica that missed a write gets it from a hint, which is kept for a node that is
+        // away for some hours and no longer, from a read that happens to compare, or from a
+        // repair, which somebody has to run: no time of that could be promised here.
+        Consistency::Eventual { settle: None }
+    };
     claims.max_key_bytes = MAX_KEY_BYTES as u64;
     claims.max_value_bytes = config.max_value_bytes.0;
     claims

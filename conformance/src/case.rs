@@ -23,6 +23,7 @@ use crate::meter::Meter;
 use crate::plug::Site;
 use crate::safety::Folder;
 use crate::session::Session;
+use crate::settle;
 use crate::watch::Calls;
 
 pub(crate) use self::ns::Ns;
@@ -33,6 +34,8 @@ pub(crate) use self::own::Own;
 pub(crate) struct Cx {
     session: Arc<Session>,
     store: Arc<dyn Store>,
+    /// The same, which is read without waiting until what was written has settled.
+    unsettled: Arc<dyn Store>,
     pub(crate) seed: u64,
     calls: Calls,
     pub(crate) desk: Desk,
@@ -48,9 +51,12 @@ impl Cx {
         desk: Desk,
         seed: u64,
     ) -> Checked<Self> {
-        let store = calls.watch(session.store().await?);
+        let bare = session.store().await?;
+        let unsettled = calls.watch(Arc::clone(&bare), Duration::ZERO);
+        let lag = settle::lag(bare.capabilities(), session.assumed());
+        let store = calls.watch(bare, lag);
         let marks = session.marks().clone();
-        Ok(Self { session, store, seed, calls, desk, marks, created: Arc::default() })
+        Ok(Self { session, store, unsettled, seed, calls, desk, marks, created: Arc::default() })
     }
 
     /// Drops the namespaces that the case created, whatever became of it.
@@ -69,8 +75,9 @@ impl Cx {
             .with_elapsed(AT_LAST)
             .with_budget(Arc::new(RetryBudget::new(10.0, 1_000.0, 10_000.0)))
             .with_seed(self.seed);
-        let store = wrap(Arc::clone(&self.store), Retry::new(options));
-        Self { store, ..self.clone() }
+        let again = |store: &_| wrap(Arc::clone(store), Retry::new(options.clone()));
+        let (store, unsettled) = (again(&self.store), again(&self.unsettled));
+        Self { store, unsettled, ..self.clone() }
     }
 
     /// Whether calls may fail, since the store is disturbed from outside.
@@ -89,6 +96,18 @@ impl Cx {
         &self.store
     }
 
+    /// The same, read as it is when it is asked: for cases about what clients see who work at
+    /// the same time.
+    pub(crate) fn unsettled(&self) -> &Arc<dyn Store> {
+        &self.unsettled
+    }
+
+    /// Waits until what was written so far has settled, where the store is eventual.
+    pub(crate) async fn settled(&self) {
+        let lag = settle::lag(self.capabilities(), self.session.assumed());
+        self.calls.settling.settled(lag).await;
+    }
+
     pub(crate) fn capabilities(&self) -> &Capabilities {
         self.store.capabilities()
     }
@@ -98,8 +117,13 @@ impl Cx {
         self.capabilities().consistency == Consistency::Linearizable
     }
 
-    /// What a handle reads of another one's writes: at once where the store is linearizable,
-    /// else soon.
+    /// Whether it is promised when all handles see a write, and not only that they will.
+    pub(crate) fn settles_in_time(&self) -> bool {
+        let consistency = self.capabilities().consistency;
+        self.is_linearizable() || matches!(consistency, Consistency::Eventual { settle: Some(_) })
+    }
+
+    /// What a handle reads of another one's writes: when the store has promised it, else soon.
     pub(crate) async fn reads<T, F>(
         &self,
         what: &str,
@@ -110,7 +134,7 @@ impl Cx {
         T: PartialEq + Debug + Send,
         F: Future<Output = Checked<T>> + Send,
     {
-        let most = if self.is_linearizable() { 1 } else { ASKED };
+        let most = if self.settles_in_time() { 1 } else { ASKED };
         for _ in 1..most {
             if read().await? == expected {
                 return Ok(());
@@ -254,7 +278,11 @@ impl Cx {
 
     /// A store under the layers of the leg, and under watch.
     pub(crate) fn dressed(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
-        self.calls.watch(self.session.layered(store))
+        // Others may have written to it before, a process that was killed for one.
+        self.calls.settling.written();
+        let store = self.session.layered(store);
+        let lag = settle::lag(store.capabilities(), self.session.assumed());
+        self.calls.watch(store, lag)
     }
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Round {
 
 impl Round {
     pub(crate) async fn new(cx: &Cx, keys: usize) -> Checked<Self> {
-        Self::over(cx, cx.store(), keys).await
+        Self::over(cx, cx.unsettled(), keys).await
     }
 
     /// One whose clients see the shared store as `store`, which stands around it.

@@ -47,7 +47,7 @@ gates! {
     LINEARIZABLE = "consistency = linearizable",
         |caps| caps.consistency == Consistency::Linearizable, Negative::Nothing;
     READ_YOUR_WRITES = "consistency = read-your-writes",
-        |caps| caps.consistency != Consistency::Eventual, Negative::Nothing;
+        |caps| !matches!(caps.consistency, Consistency::Eventual { .. }), Negative::Nothing;
     ORDERED_SCAN = "ordered_scan", |caps| caps.ordered_scan, Negative::Nothing;
     SNAPSHOT_SCAN = "snapshot_scan", |caps| caps.snapshot_scan, Negative::Nothing;
     PERSISTENT = "persistent", |caps| caps.persistent, Negative::Nothing;

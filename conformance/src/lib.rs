@@ -96,6 +96,17 @@
 //! says whose it is, written before it is made; what a killed run leaves is found by that
 //! ([`leftovers`]); and what others have there is compared before and after (`Y2`, `Y3`).
 //!
+//! # Stores that are eventual
+//!
+//! One that declares [`Eventual`](pinstate_core::Consistency::Eventual) promises what a read sees
+//! when the time it names is over. So where a case reads what it has written, the read begins that
+//! time after the last write that had ended before, through whichever handle, and is then judged
+//! as that of any other store: all clauses hold for it that are not about clients at the same
+//! time. Those are asked for less: linearizable histories and own writes are not (`X1`, `X4`, a part
+//! of `X3` and `Q3`), and at the end of `X3` all handles must agree when the time is over, and not
+//! later. A store that names no time is given [one of the suite's](Suite::settle), and must agree
+//! at last.
+//!
 //! # Reports
 //!
 //! [`Suite::report`] gives a [`Report`], which is `result.json`, JUnit XML and one HTML
@@ -111,7 +122,8 @@
 //! random; `clauses/` the clauses, a group a file; `profile.rs` how much they do; `suite.rs`
 //! the suite as a value; `run.rs` one leg under way, `session.rs` the store of a leg, `kill/`
 //! child processes that are killed, `disk.rs` disks that lose power, `meter.rs` what memory the
-//! process holds, `files.rs` the files of a store, `fixture.rs` stores of earlier releases, `watch.rs` the calls that are pending;
+//! process holds, `files.rs` the files of a store, `fixture.rs` stores of earlier releases, `watch.rs` the calls that are pending,
+//! `settle.rs` the time that an eventual store is given;
 //! `verdict.rs` and `waive.rs` what becomes of a case; `safety/` stores that are somebody's;
 //! `report/` the reports; `evidence.rs` what a failure has to show; `marks.rs` what a run must
 //! have met.
@@ -137,6 +149,7 @@ pub mod report;
 mod run;
 mod safety;
 mod session;
+mod settle;
 mod suite;
 mod verdict;
 mod waive;

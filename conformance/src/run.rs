@@ -23,6 +23,9 @@ use crate::session::Session;
 use crate::verdict::Outcome;
 use crate::watch::Calls;
 
+/// How often the longest time of a case it may wait for a store to settle.
+const MOST_SETTLING: u32 = 10;
+
 /// One leg under way.
 pub(crate) struct Run {
     /// There until the run is dropped.
@@ -209,7 +212,17 @@ impl Run {
         });
         let broken = |what: &str| format!("{clause} is broken: {}: {what}; seed {seed}", case.name);
         let mut interrupted = false;
-        let outcome = match answered.recv_timeout(self.hang) {
+        let answered = loop {
+            // What it gave an eventual store to settle is not the store's time, and is asked for
+            // again, since it may have grown.
+            let settling = calls.settling.waited().min(self.hang * MOST_SETTLING);
+            let left = (self.hang + settling).saturating_sub(began.elapsed());
+            match answered.recv_timeout(left) {
+                Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}
+                answered => break answered,
+            }
+        };
+        let outcome = match answered {
             Ok(Ok(Ended::Stopped)) => return None,
             Ok(Ok(Ended::Skipped(reason))) => Outcome::Skipped(reason),
             Ok(Ok(Ended::Done(Ok(())))) => Outcome::Passed,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::lock::Mutex;
 use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Store, Version};
@@ -30,6 +30,8 @@ pub(crate) struct Session {
     profile: Profile,
     /// Whether calls may fail, since the store is disturbed from outside.
     amid_failures: bool,
+    /// In what time a store is taken to settle that is eventual and does not say.
+    assumed: Duration,
     marks: Marks,
     shared: Mutex<Shared>,
     /// What every namespace's name begins with, so that runs on one server keep apart.
@@ -73,7 +75,7 @@ impl Session {
         plug: Arc<dyn Plug>,
         leg: Leg,
         profile: Profile,
-        (tools, amid_failures): (Tools, bool),
+        (tools, amid_failures, assumed): (Tools, bool, Duration),
     ) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
@@ -82,6 +84,7 @@ impl Session {
             tools,
             profile,
             amid_failures,
+            assumed,
             marks: Marks::default(),
             shared: Mutex::default(),
             prefix: safety::prefix(&safety::draw_run()),
@@ -106,6 +109,11 @@ impl Session {
     /// Whether calls may fail, since the store is disturbed from outside.
     pub(crate) fn is_amid_failures(&self) -> bool {
         self.amid_failures
+    }
+
+    /// In what time a store is taken to settle that is eventual and does not say.
+    pub(crate) fn assumed(&self) -> Duration {
+        self.assumed
     }
 
     /// The store that cases share.

@@ -29,6 +29,7 @@ use crate::report::{Facts, Report, Setup};
 use crate::run::{Ran, Run};
 use crate::safety;
 use crate::session::{Session, Tools};
+use crate::settle::UNBOUNDED;
 use crate::verdict::{Outcome, Verdict};
 use crate::waive::{self, Waiver};
 
@@ -61,6 +62,7 @@ pub struct Suite {
     alone: bool,
     at_once: Option<usize>,
     amid_failures: bool,
+    settle: Duration,
     tools: Tools,
     /// What keeps others out while a case runs alone, of whatever leg.
     quiet: Arc<RwLock<()>>,
@@ -99,6 +101,7 @@ impl Suite {
             alone: false,
             at_once: None,
             amid_failures: false,
+            settle: UNBOUNDED,
             tools: Tools::default(),
             quiet: Arc::default(),
             only: Vec::new(),
@@ -120,7 +123,8 @@ impl Suite {
         self
     }
 
-    /// Sets how long a case may take before it counts as hanging: 120 s unless set.
+    /// Sets how long a case may take before it counts as hanging: 120 s unless set. The time
+    /// that a case lets an eventual store settle comes on top, up to ten times as long.
     #[must_use]
     pub fn hang(mut self, hang: Duration) -> Self {
         self.hang = hang;
@@ -182,6 +186,18 @@ impl Suite {
     #[must_use]
     pub fn amid_failures(mut self) -> Self {
         self.amid_failures = true;
+        self
+    }
+
+    /// Sets how long a store is given to settle that is [eventual] and names no time: half a
+    /// second unless set. A case that reads what it wrote waits so long first. That is the
+    /// suite's measure and nothing that such a store has promised: where a read comes too early,
+    /// give it longer.
+    ///
+    /// [eventual]: pinstate_core::Consistency::Eventual
+    #[must_use]
+    pub fn settle(mut self, settle: Duration) -> Self {
+        self.settle = settle;
         self
     }
 
@@ -293,7 +309,8 @@ impl Suite {
         let profile =
             profile.map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let (plug, tools) = (Arc::clone(&self.plug), self.tools.clone());
-        let session = Session::new(plug, leg.clone(), profile, (tools, self.amid_failures));
+        let conditions = (tools, self.amid_failures, self.settle);
+        let session = Session::new(plug, leg.clone(), profile, conditions);
         Run::new(session, Arc::clone(&self.quiet), (self.hang, keep), self.stop.clone())
     }
 

@@ -1,13 +1,14 @@
 //! The store as a case sees it: as it is, with a list of the calls that have not come back,
-//! for the report of a case that hangs.
+//! for the report of a case that hangs. Where the store is eventual, a read is made when what
+//! was written has [settled](crate::settle).
 //!
 //! Nothing else is changed, which is why this is no policy of a layer: those take batches apart
-//! and put the answers together again. A call is on the list from its first poll until its
-//! future is done or dropped.
+//! and put the answers together again. A call is on the list from its first poll, or from when
+//! what it would read has settled, until its future is done or dropped.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use pinstate_core::{
@@ -17,23 +18,27 @@ use pinstate_core::{
     Scope, Store, StoreIdentity, Version, WriteOptions, Written,
 };
 
+use crate::settle::Settling;
 use crate::verdict::Pending;
 
 /// The calls of one case that have not come back.
 #[derive(Clone, Default)]
-pub(crate) struct Calls(Arc<Mutex<Vec<(u64, Operation, Instant)>>>);
+pub(crate) struct Calls {
+    pending: Arc<Mutex<Vec<(u64, Operation, Instant)>>>,
+    pub(crate) settling: Settling,
+}
 
 impl Calls {
     fn begin(&self, operation: Operation) -> Call<'_> {
-        let mut calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let id = calls.last().map_or(0, |(id, ..)| id + 1);
         calls.push((id, operation, Instant::now()));
-        Call { calls: self, id }
+        Call { calls: self, id, operation }
     }
 
     /// What is pending now, the oldest first.
     pub(crate) fn pending(&self) -> Vec<Pending> {
-        let calls = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         let pending = calls.iter().map(|(_, operation, since)| Pending {
             operation: operation.as_str(),
             age: since.elapsed(),
@@ -41,9 +46,10 @@ impl Calls {
         pending.collect()
     }
 
-    /// A store whose calls are on this list.
-    pub(crate) fn watch(&self, inner: Arc<dyn Store>) -> Arc<dyn Store> {
-        Arc::new(Watched { inner, calls: self.clone() })
+    /// A store whose calls are on this list, and of which what was written is read so long
+    /// afterwards.
+    pub(crate) fn watch(&self, inner: Arc<dyn Store>, lag: Duration) -> Arc<dyn Store> {
+        Arc::new(Watched { inner, calls: self.clone(), lag })
     }
 }
 
@@ -51,18 +57,41 @@ impl Calls {
 struct Call<'a> {
     calls: &'a Calls,
     id: u64,
+    operation: Operation,
 }
 
 impl Drop for Call<'_> {
     fn drop(&mut self) {
-        let mut calls = self.calls.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.calls.pending.lock().unwrap_or_else(PoisonError::into_inner);
         calls.retain(|(id, ..)| *id != self.id);
+        drop(calls);
+        // What a write whose future was dropped had begun may be done until a `sync` ends.
+        if matches!(
+            self.operation,
+            Operation::Put
+                | Operation::Delete
+                | Operation::Apply
+                | Operation::Purge
+                | Operation::Sync
+        ) {
+            self.calls.settling.written();
+        }
     }
 }
 
 struct Watched<T> {
     inner: T,
     calls: Calls,
+    /// How long a read waits after a write.
+    lag: Duration,
+}
+
+impl<T> Watched<T> {
+    /// Begins a read of what was written.
+    async fn read(&self, operation: Operation) -> Call<'_> {
+        self.calls.settling.settled(self.lag).await;
+        self.calls.begin(operation)
+    }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Watched<T> {
@@ -89,7 +118,7 @@ impl Store for Watched<Arc<dyn Store>> {
     async fn open_namespace(&self, name: &NamespaceName) -> Result<Arc<dyn Namespace>> {
         let _call = self.calls.begin(Operation::OpenNamespace);
         let inner = self.inner.open_namespace(name).await?;
-        Ok(Arc::new(Watched { inner, calls: self.calls.clone() }))
+        Ok(Arc::new(Watched { inner, calls: self.calls.clone(), lag: self.lag }))
     }
 
     async fn list_namespaces(&self) -> Result<Vec<NamespaceInfo>> {
@@ -154,7 +183,7 @@ impl Namespace for Watched<Arc<dyn Namespace>> {
     }
 
     async fn get(&self, key: &Key, options: ReadOptions) -> Result<Option<Record>> {
-        let _call = self.calls.begin(Operation::Get);
+        let _call = self.read(Operation::Get).await;
         self.inner.get(key, options).await
     }
 
@@ -163,12 +192,12 @@ impl Namespace for Watched<Arc<dyn Namespace>> {
         keys: &[Key],
         options: ReadOptions,
     ) -> Result<Vec<Result<Option<Record>>>> {
-        let _call = self.calls.begin(Operation::GetMany);
+        let _call = self.read(Operation::GetMany).await;
         self.inner.get_many(keys, options).await
     }
 
     async fn has(&self, key: &Key, options: ReadOptions) -> Result<bool> {
-        let _call = self.calls.begin(Operation::Has);
+        let _call = self.read(Operation::Has).await;
         self.inner.has(key, options).await
     }
 
@@ -188,9 +217,9 @@ impl Namespace for Watched<Arc<dyn Namespace>> {
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Box<dyn Scan>> {
-        let _call = self.calls.begin(Operation::Scan);
+        let _call = self.read(Operation::Scan).await;
         let inner = self.inner.scan(options).await?;
-        Ok(Box::new(Watched { inner, calls: self.calls.clone() }))
+        Ok(Box::new(Watched { inner, calls: self.calls.clone(), lag: self.lag }))
     }
 
     fn cursor_after(&self, key: &Key) -> Cursor {
@@ -203,12 +232,12 @@ impl Namespace for Watched<Arc<dyn Namespace>> {
     }
 
     async fn count(&self, options: CountOptions) -> Result<Count> {
-        let _call = self.calls.begin(Operation::Count);
+        let _call = self.read(Operation::Count).await;
         self.inner.count(options).await
     }
 
     async fn purge_deleted(&self, before: Version) -> Result<u64> {
-        let _call = self.calls.begin(Operation::Purge);
+        let _call = self.read(Operation::Purge).await;
         self.inner.purge_deleted(before).await
     }
 }

@@ -11,6 +11,8 @@
 mod bugs;
 #[path = "mutants/calls.rs"]
 mod calls;
+#[path = "mutants/eventual.rs"]
+mod eventual;
 #[path = "mutants/matrix.rs"]
 mod matrix;
 #[path = "mutants/museum.rs"]
@@ -33,7 +35,7 @@ mod store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use peak_alloc::PeakAlloc;
@@ -85,6 +87,9 @@ impl Site for Place {
                 tokio::task::yield_now().await;
             }
             self.opening.store(false, Ordering::SeqCst);
+        }
+        if let Some(store) = eventual::store(self.bug)? {
+            return Ok(store);
         }
         let mut inner: Arc<dyn Store> = Arc::new(MemoryStore::open(&MemoryConfig::default())?);
         if let Some(server) = &self.server {
@@ -272,9 +277,12 @@ fn odd_but_right_stores_pass() {
         Bug::OftenUnavailable,
         Bug::Remote,
         Bug::Lagging,
+        Bug::Eventual,
     ] {
+        let began = Instant::now();
         let failures = failures(bug, &[], 1);
         assert!(failures.is_empty(), "{bug:?}: {failures:#?}");
+        println!("{bug:?}: {:.1} s", began.elapsed().as_secs_f64());
     }
 }
 
@@ -306,6 +314,38 @@ fn a_store_that_promises_less_is_asked_for_less() {
     let verdicts = verdicts(Bug::Lagging, &["X1"], 1);
     let skipped = |verdict: &Verdict| matches!(verdict.outcome, Outcome::Skipped(_));
     assert!(!verdicts.is_empty() && verdicts.iter().all(skipped), "{verdicts:#?}");
+}
+
+/// What comes in the time that is named for it is right, and so is the least that this tells of
+/// clients at the same time.
+#[test]
+fn a_store_that_is_eventual_is_judged_when_it_has_settled() {
+    let skips = |clauses: &[&str]| {
+        let verdicts = verdicts(Bug::Eventual, clauses, 1);
+        let skipped = verdicts.iter().filter(|verdict| {
+            assert!(!verdict.outcome.is_failure(), "{verdict:#?}");
+            matches!(verdict.outcome, Outcome::Skipped(_))
+        });
+        skipped.map(|verdict| verdict.case).collect::<Vec<_>>()
+    };
+    assert_eq!(skips(&["X1"]), ["hot_keys", "hot_keys_with_conditions", "hot_keys_in_bulk"]);
+    assert_eq!(skips(&["X3", "X4"]), ["own_writes", "scans_see_own_writes"]);
+    assert_eq!(skips(&["C2", "C10", "L1", "X2"]), [""; 0]);
+    let report = report(Bug::Eventual, &["X3"], Keep::Failing);
+    assert_eq!(report.measured.unwrap().shown, Observed::Eventual);
+    let declared = &report.backend.capabilities["consistency"];
+    assert_eq!(declared.to_string(), r#"{"eventual":{"settle_ms":5}}"#);
+}
+
+/// It is given what the suite is told; and that is not the time in which a case hangs.
+#[test]
+fn a_store_that_names_no_time_is_given_some() {
+    let suite = Suite::new(Broken(Bug::InTheEnd)).legs(vec![Leg::raw()]).seed(1);
+    let suite = suite.hang(Duration::from_secs(1)).settle(Duration::from_millis(1_500));
+    let verdicts = suite.verdicts(&["C2", "X3"]).expect("threads can be started");
+    assert!(verdicts.iter().all(|verdict| !verdict.outcome.is_failure()), "{verdicts:#?}");
+    let waited = verdicts.iter().filter(|verdict| verdict.took > Duration::from_millis(1_500));
+    assert!(waited.count() > 0, "{verdicts:#?}");
 }
 
 /// What a run shows is a fact of its report, whatever the store declares.

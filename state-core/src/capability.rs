@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -39,7 +40,7 @@ pub struct Capabilities {
     pub if_absent: bool,
     /// `if version matches` works.
     pub if_version: bool,
-    /// What readers see of concurrent writes.
+    /// What readers see of writes of records.
     pub consistency: Consistency,
     /// Longest key in bytes.
     pub max_key_bytes: u64,
@@ -85,7 +86,11 @@ pub enum IfNewer {
     Resolved,
 }
 
-/// What readers see of writes made at the same time.
+/// What readers see of writes of records. Namespaces and control records are no matter of it:
+/// they change one at a time in every store.
+///
+/// As JSON `"linearizable"`, `"read-your-writes"`, or `{"eventual": {"settle_ms": 500}}` with
+/// `null` for no bound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -94,17 +99,69 @@ pub enum Consistency {
     Linearizable,
     /// A handle reads its own writes; others may lag.
     ReadYourWrites,
-    /// Readers may lag and settle in the end.
-    Eventual,
+    /// Readers may lag, also behind what their own handle wrote, each of them by another time.
+    Eventual {
+        /// The time in which they settle: a read that begins so long after a write was
+        /// acknowledged sees that write, or one that came over it, through every handle and
+        /// whatever is written meanwhile. To the millisecond.
+        ///
+        /// `None` promises that they settle, and not when: what a store must say that does not
+        /// itself see to it that a write arrives everywhere, as where copies that missed it get
+        /// it from a repair that somebody has to run.
+        #[serde(rename = "settle_ms", with = "milliseconds")]
+        settle: Option<Duration>,
+    },
+}
+
+impl Consistency {
+    /// What holds where either of two may be read from: the weaker promise, and of two times to
+    /// settle the longer.
+    #[must_use]
+    pub fn weaker(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Eventual { settle: a }, Self::Eventual { settle: b }) => {
+                Self::Eventual { settle: a.zip(b).map(|(a, b)| a.max(b)) }
+            }
+            (eventual @ Self::Eventual { .. }, _) | (_, eventual @ Self::Eventual { .. }) => {
+                eventual
+            }
+            (Self::Linearizable, Self::Linearizable) => Self::Linearizable,
+            _ => Self::ReadYourWrites,
+        }
+    }
 }
 
 impl fmt::Display for Consistency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Linearizable => "linearizable",
-            Self::ReadYourWrites => "reads its own writes",
-            Self::Eventual => "eventual",
-        })
+        match self {
+            Self::Linearizable => f.write_str("linearizable"),
+            Self::ReadYourWrites => f.write_str("reads its own writes"),
+            Self::Eventual { settle: Some(settle) } => write!(f, "eventual, within {settle:?}"),
+            Self::Eventual { settle: None } => f.write_str("eventual, with no bound"),
+        }
+    }
+}
+
+/// A time as whole milliseconds, rounded up: a promise is not made stronger by being written.
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        time: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        let whole = |time: &Duration| time.as_nanos().div_ceil(1_000_000);
+        time.as_ref()
+            .map(|time| u64::try_from(whole(time)).unwrap_or(u64::MAX))
+            .serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(deserializer)?.map(Duration::from_millis))
     }
 }
 
@@ -133,6 +190,54 @@ impl fmt::Display for Durability {
             Self::Process => f.write_str("process"),
             Self::Power => f.write_str("power"),
             Self::Replicated { consistency } => write!(f, "replicated ({consistency})"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Consistency, Duration};
+
+    const LINEARIZABLE: Consistency = Consistency::Linearizable;
+    const OWN: Consistency = Consistency::ReadYourWrites;
+    const UNBOUNDED: Consistency = Consistency::Eventual { settle: None };
+
+    fn within(ms: u64) -> Consistency {
+        Consistency::Eventual { settle: Some(Duration::from_millis(ms)) }
+    }
+
+    #[test]
+    fn consistency_has_one_form_as_json_and_one_in_words() {
+        for (consistency, json, words) in [
+            (LINEARIZABLE, r#""linearizable""#, "linearizable"),
+            (OWN, r#""read-your-writes""#, "reads its own writes"),
+            (within(500), r#"{"eventual":{"settle_ms":500}}"#, "eventual, within 500ms"),
+            (UNBOUNDED, r#"{"eventual":{"settle_ms":null}}"#, "eventual, with no bound"),
+        ] {
+            assert_eq!(serde_json::to_string(&consistency).unwrap(), json);
+            assert_eq!(serde_json::from_str::<Consistency>(json).unwrap(), consistency);
+            assert_eq!(consistency.to_string(), words);
+        }
+    }
+
+    #[test]
+    fn a_time_to_settle_is_never_written_shorter_than_it_is() {
+        let odd = Consistency::Eventual { settle: Some(Duration::from_micros(1_001)) };
+        assert_eq!(serde_json::to_string(&odd).unwrap(), r#"{"eventual":{"settle_ms":2}}"#);
+    }
+
+    #[test]
+    fn of_two_promises_the_weaker_holds() {
+        for (a, b, both) in [
+            (LINEARIZABLE, LINEARIZABLE, LINEARIZABLE),
+            (LINEARIZABLE, OWN, OWN),
+            (OWN, OWN, OWN),
+            (OWN, within(5), within(5)),
+            (within(5), within(9), within(9)),
+            (within(5), UNBOUNDED, UNBOUNDED),
+            (LINEARIZABLE, UNBOUNDED, UNBOUNDED),
+        ] {
+            assert_eq!((a.weaker(b), b.weaker(a)), (both, both));
         }
     }
 }

@@ -114,7 +114,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     async fn create_namespace(&self, name: &NamespaceName) -> Result<()>;
 
     /// A handle on an existing namespace. Handles on one namespace see each other's writes: at
-    /// once where the store is [linearizable](crate::Consistency), else in the end.
+    /// once where the store is [linearizable](crate::Consistency), else in the end, or in the
+    /// time that the store names for that.
     ///
     /// # Errors
     /// `NoNamespace` where it does not exist.

@@ -37,6 +37,11 @@ macro_rules! bugs {
             /// Odd but right, since it says so: a handle reads its own writes, and those of
             /// others two readings late.
             Lagging,
+            /// Odd but right, since it says so: readings show what was written in the time that
+            /// it names for that, and every third at once.
+            Eventual,
+            /// The same, and it names no time.
+            InTheEnd,
         }
 
         /// Every mutant, with the clauses of which at least one must kill it.
@@ -192,6 +197,11 @@ bugs! {
     HandleClockLags => ["X3", "X1"];
     /// A store that may lag never catches up with what it has once shown.
     NeverCatchesUp => ["C10"];
+    /// A store that names the time in which it settles takes longer.
+    SettlesLate => ["X3"];
+    /// Of two writes of a key soon after one another a store that is eventual settles on the
+    /// first.
+    SettlesOnOlder => ["X3"];
     /// A scan leaves out what its handle wrote last.
     ScanMissesOwnWrite => ["X4"];
     /// A put whose future was dropped is done after a barrier.

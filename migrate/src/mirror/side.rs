@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 
 use pinstate_core::clock::raise_mark;
 use pinstate_core::{
-    BatchItem, BatchOptions, Capabilities, Consistency, Durability, IfNewer, Namespace,
-    NamespaceName, Outcome, Result, Store, Version, WriteOptions, Written,
+    BatchItem, BatchOptions, Capabilities, Durability, IfNewer, Namespace, NamespaceName, Outcome,
+    Result, Store, Version, WriteOptions, Written,
 };
 use serde::{Deserialize, Serialize};
 
@@ -166,8 +166,7 @@ impl Pair {
             (IfNewer::Exact, IfNewer::Exact) => IfNewer::Exact,
             _ => IfNewer::Resolved,
         };
-        both.consistency =
-            if a.consistency == Consistency::Linearizable { b.consistency } else { a.consistency };
+        both.consistency = a.consistency.weaker(b.consistency);
         both.max_key_bytes = a.max_key_bytes.min(b.max_key_bytes);
         both.max_value_bytes = a.max_value_bytes.min(b.max_value_bytes);
         both
