@@ -1,6 +1,7 @@
 //! The suite, set up for one backend, for programs that run it; `program.rs` is the one that
 //! a backend's tests are.
 
+mod leg;
 mod program;
 
 use std::collections::BTreeMap;
@@ -15,7 +16,7 @@ use pinstate_core::Store;
 use pinstate_core::transfer::StopFlag;
 use tokio::sync::RwLock;
 
-use crate::clause::{Case, Clause, Declared};
+use crate::clause::{Clause, Declared};
 use crate::clauses;
 use crate::disk::Disks;
 use crate::evidence::Keep;
@@ -26,12 +27,12 @@ use crate::meter::Meter;
 use crate::plug::{Leg, Plug};
 use crate::profile::{Profile, UnknownProfile};
 use crate::report::{Facts, Report, Setup};
-use crate::run::{Ran, Run};
+use crate::run::Run;
 use crate::safety;
 use crate::session::{Session, Tools};
 use crate::settle::UNBOUNDED;
 use crate::verdict::{Outcome, Verdict};
-use crate::waive::{self, Waiver};
+use crate::waive::Waiver;
 
 /// How long a case may take before it counts as hanging.
 const HANG: Duration = Duration::from_secs(120);
@@ -170,9 +171,9 @@ impl Suite {
         self
     }
 
-    /// Sets how many cases a test program runs at the same time, where its arguments do not:
-    /// as many as there are processors, unless set. More are for stores that are far away,
-    /// where most of a case is waiting.
+    /// Sets how many cases are run at the same time. Unless it is set a test program runs as
+    /// many as there are processors, or as its arguments say, and [`report`](Self::report) one
+    /// after the other. More are for stores that are far away, where most of a case is waiting.
     #[must_use]
     pub fn at_once(mut self, cases: usize) -> Self {
         self.at_once = Some(cases.max(1));
@@ -233,8 +234,8 @@ impl Suite {
         self
     }
 
-    /// Runs the cases of these clauses, or of all where none is named, one after the other,
-    /// and says what became of each: for programs that judge the results themselves.
+    /// Runs the cases of these clauses, or of all where none is named, and says what became of
+    /// each: for programs that judge the results themselves.
     ///
     /// # Errors
     /// Where threads cannot be started.
@@ -242,7 +243,7 @@ impl Suite {
         let mut verdicts = Vec::new();
         for leg in &self.legs {
             let run = self.run(leg, self.keep)?;
-            self.leg(&run, only, self.seed, &mut |verdict| verdicts.push(verdict));
+            self.leg(&run, only, self.seed, &mut |verdict| verdicts.push(verdict))?;
             self.leave(&run, &mut |verdict| verdicts.push(verdict));
             // A store that will not close is a matter of the clauses on closing.
             let _ = run.close();
@@ -250,9 +251,9 @@ impl Suite {
         Ok(verdicts)
     }
 
-    /// Runs the cases of these clauses, or of all where none is named, one after the other,
-    /// tells of each as soon as it is done, and gives the whole as a report. A clause is
-    /// named by its id, and a group of them by its letter.
+    /// Runs the cases of these clauses, or of all where none is named, tells of each in their
+    /// order as soon as it is done, and gives the whole as a report. A clause is named by its
+    /// id, and a group of them by its letter.
     ///
     /// # Errors
     /// Where threads cannot be started.
@@ -273,7 +274,7 @@ impl Suite {
                 let keep = if round == 0 { self.keep } else { Keep::Failing };
                 let run = self.run(leg, keep)?;
                 facts = run.prepare().or(facts);
-                self.leg(&run, only, self.seed.wrapping_add(round), &mut tell);
+                self.leg(&run, only, self.seed.wrapping_add(round), &mut tell)?;
                 self.leave(&run, &mut tell);
                 // What one round has met, all have.
                 let missed = run.missed();
@@ -330,40 +331,6 @@ impl Suite {
             Some(leg) => leg.layers.apply(store),
             None => store,
         }
-    }
-
-    /// Runs the cases of one leg.
-    fn leg(&self, run: &Run, only: &[&str], seed: u64, tell: &mut dyn FnMut(Verdict)) {
-        for declared in chosen(only) {
-            for case in declared.cases {
-                let Some(verdict) = self.verdict(run, declared.clause, case, seed) else { return };
-                tell(verdict);
-            }
-        }
-    }
-
-    /// Runs one case, and says what became of it; `None` where the run was stopped.
-    fn verdict(
-        &self,
-        run: &Run,
-        clause: &'static Clause,
-        case: &'static Case,
-        seed: u64,
-    ) -> Option<Verdict> {
-        let mut attempt = 1;
-        let Ran { outcome, took, evidence, .. } = loop {
-            let ran = run.execute(clause, case, seed)?;
-            if !(self.amid_failures && ran.interrupted && attempt < ATTEMPTS) {
-                break ran;
-            }
-            attempt += 1;
-            program::note(&format!("begun anew: {}", ran.outcome.message().unwrap_or_default()));
-        };
-        let place = (run.leg(), clause, case.name);
-        let outcome = waive::judge(&self.waivers, waive::today(), place, outcome);
-        let capability = case.gate.map(|gate| gate.name);
-        let (leg, case) = (run.leg(), case.name);
-        Some(Verdict { leg, clause, case, capability, outcome, seed, took, evidence })
     }
 
     /// Leaves a store that is somebody's, and tells whether it was left as it was found.

@@ -277,6 +277,24 @@ fn a_store_that_is_somebodys_is_left_as_it_was_or_that_is_told() {
 }
 
 #[test]
+fn cases_that_run_at_the_same_time_are_told_in_their_order() {
+    let told = |at_once| {
+        let mut told = Vec::new();
+        let suite = suite(Wrong::Nothing, false).at_once(at_once);
+        let report = suite
+            .report(&["C", "R", "I"], &mut |verdict| {
+                told.push((verdict.leg, verdict.clause.id, verdict.case));
+            })
+            .unwrap();
+        assert!(report.is_green(), "{:?}", report.problems);
+        told
+    };
+    let one_by_one = told(1);
+    assert!(one_by_one.len() > 20, "{one_by_one:?}");
+    assert_eq!(told(8), one_by_one);
+}
+
+#[test]
 fn rounds_have_seeds_of_their_own() {
     let report = run(&suite(Wrong::Nothing, false).repeat(3), &["C2"]);
     let seeds: Vec<u64> = report.clauses[0].cases.iter().map(|case| case.seed).collect();

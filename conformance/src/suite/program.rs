@@ -112,7 +112,7 @@ impl Suite {
                         note(&verdict.outcome.message().unwrap_or_default());
                     }
                     verdicts.push(verdict);
-                });
+                })?;
                 let _ = run.close();
             }
         }

@@ -72,6 +72,17 @@ pub(crate) struct RunArgs {
     /// Run everything so many times, each time with a seed one higher
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
+    /// Cases to run at the same time [default: 6 where the store is on servers, where most of a
+    /// case is waiting; else 1]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
+    at_once: Option<u16>,
+    /// Longest time of a case, which hangs after it [default: 10m where the store is on servers,
+    /// else 2m]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    hang: Option<Duration>,
+    /// How long a store is given to settle that is eventual and names no time for it
+    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration::parse)]
+    settle: Duration,
     /// Folder to write result.json, junit.xml and report.html into
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -129,6 +140,7 @@ async fn test(global: &Global, args: RunArgs, out: Output) -> Outcome {
     let (factory, settings) = choice.checked(&store)?;
     let layers = factory.layers(&settings)?;
     let stand = Stand::new(factory, settings, args.allow_destructive);
+    let far = stand.is_far();
     let child = Child::summoned();
     if child.is_none() {
         // A store that is not there, or is in use, is no matter of 200 failures.
@@ -152,6 +164,9 @@ async fn test(global: &Global, args: RunArgs, out: Output) -> Outcome {
             Which::Failing => Keep::Failing,
             Which::Every => Keep::Every,
         })
+        .at_once(args.at_once.map_or(if far { 6 } else { 1 }, usize::from))
+        .hang(args.hang.unwrap_or(Duration::from_secs(if far { 600 } else { 120 })))
+        .settle(args.settle)
         .repeat(args.repeat)
         .alone(args.exclusive)
         .stop(stop);

@@ -59,6 +59,11 @@ impl Stand {
         Self { factory, settings, places }
     }
 
+    /// Whether the store is on servers: it keeps its records, and in no folder of this machine.
+    pub(super) fn is_far(&self) -> bool {
+        self.factory.capabilities().persistent && folder(&*self.factory, &self.settings).is_none()
+    }
+
     /// Opens the store and closes it again.
     pub(super) async fn try_open(&self) -> Result<()> {
         self.open().await?.close().await
