@@ -49,6 +49,8 @@ struct Package {
     folder: PathBuf,
     dependencies: BTreeSet<String>,
     manifest: String,
+    /// All that cargo says of it.
+    metadata: Value,
 }
 
 impl Package {
@@ -84,7 +86,7 @@ fn packages() -> BTreeMap<String, Package> {
             let name = package["name"].as_str().unwrap().to_owned();
             let manifest = std::fs::read_to_string(path).unwrap();
             let folder = path.parent().unwrap().to_path_buf();
-            (name, Package { folder, dependencies, manifest })
+            (name, Package { folder, dependencies, manifest, metadata: package.clone() })
         })
         .collect();
     for name in [CORE, EMBEDDED, CONFORMANCE, MIGRATE, BENCH, METRICS, TRACES, BINARY, TESTBED] {
@@ -198,9 +200,37 @@ fn versions_stand_in_the_workspace_alone() {
                 let own = line.contains("dependencies.");
                 assert!(!own, "{name}: write {line} as one line, with workspace = true");
             } else if within && !line.is_empty() && !line.starts_with('#') {
-                assert!(line.contains("workspace = true"), "{name}: {line}");
+                // A package that depends on this one: it has no version until it is published.
+                let within = line.contains("workspace = true") || line.contains("path = \"../");
+                assert!(within, "{name}: {line}");
                 assert!(!line.contains("version"), "{name}: {line}");
             }
+        }
+    }
+}
+
+/// The pages of a registry are made from it, and the texts of the licences go with every copy.
+#[test]
+fn what_is_published_says_what_it_is() {
+    let packages = packages();
+    let published: Vec<_> =
+        packages.iter().filter(|(_, package)| package.metadata["publish"].is_null()).collect();
+    assert!(published.len() > 10);
+    for (name, package) in published {
+        for key in ["description", "license", "readme", "rust_version"] {
+            assert!(package.metadata[key].is_string(), "{name} has no {key}");
+        }
+        for key in ["authors", "categories", "keywords"] {
+            assert!(!package.metadata[key].as_array().unwrap().is_empty(), "{name} has no {key}");
+        }
+        for text in ["LICENSE-APACHE", "LICENSE-MIT"] {
+            let path = package.folder.join(text);
+            assert!(path.is_file(), "{name} has no {text}: make it a link to ../{text}");
+        }
+        // Nobody could build it otherwise.
+        for other in inner(&packages, name) {
+            let publish = &packages[&other].metadata["publish"];
+            assert!(publish.is_null(), "{name} depends on {other}, which is not published");
         }
     }
 }

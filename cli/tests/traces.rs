@@ -6,7 +6,7 @@
 
 mod common;
 
-use common::{CID, Place, Ran, run};
+use common::{Place, Ran, run};
 
 fn configured(place: &Place, traces: &str, arguments: &[&str]) -> Ran {
     let file = place.write("traces.toml", format!("[traces]\n{traces}"));
@@ -56,6 +56,7 @@ fn a_program_that_cannot_send_them_says_so_and_works() {
     let ran = configured(&place, "endpoint = \"http://127.0.0.1:4318\"", &["backends"]).good();
     assert!(!ran.stderr.contains("otlp"), "{ran:?}");
     let ran =
-        configured(&place, "endpoint = \"http://127.0.0.1:4318\"", &["pin", "add", CID]).good();
+        configured(&place, "endpoint = \"http://127.0.0.1:4318\"", &["pin", "add", common::CID])
+            .good();
     assert_eq!(ran.stderr.matches("built without its feature 'otlp'").count(), 1, "{ran:?}");
 }
