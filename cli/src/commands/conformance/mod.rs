@@ -72,10 +72,9 @@ pub(crate) struct RunArgs {
     /// Run everything so many times, each time with a seed one higher
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     repeat: u32,
-    /// Cases to run at the same time [default: 6 where the store is on servers, where most of a
-    /// case is waiting; else 1]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=64))]
-    at_once: Option<u16>,
+    /// Cases to run at the same time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    at_once: u16,
     /// Longest time of a case, which hangs after it [default: 10m where the store is on servers,
     /// else 2m]
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
@@ -164,7 +163,7 @@ async fn test(global: &Global, args: RunArgs, out: Output) -> Outcome {
             Which::Failing => Keep::Failing,
             Which::Every => Keep::Every,
         })
-        .at_once(args.at_once.map_or(if far { 6 } else { 1 }, usize::from))
+        .at_once(usize::from(args.at_once))
         .hang(args.hang.unwrap_or(Duration::from_secs(if far { 600 } else { 120 })))
         .settle(args.settle)
         .repeat(args.repeat)
