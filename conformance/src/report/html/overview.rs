@@ -7,10 +7,15 @@ use crate::report::{ClauseReport, Report, Status};
 
 /// Every clause as a field that leads to its row, a line for each group.
 pub(super) fn overview(report: &Report) -> Markup {
-    let same = |one: &ClauseReport, next: &ClauseReport| one.group() == next.group();
+    let mut clauses: Vec<&ClauseReport> = report.clauses.iter().collect();
+    // Groups as they are met; within one by number, whichever file a clause stands in.
+    let met = |group| report.clauses.iter().position(|clause| clause.group() == group);
+    let number =
+        |clause: &ClauseReport| clause.id.trim_start_matches(clause.group()).parse::<u32>();
+    clauses.sort_by_key(|clause| (met(clause.group()), number(clause).ok()));
     html! {
         nav.overview aria-label={ "Clauses of " (report.backend.name) } {
-            @for group in report.clauses.chunk_by(same) {
+            @for group in clauses.chunk_by(|one, next| one.group() == next.group()) {
                 ul title=[group.first().map(|clause| group_title(clause.group()))] {
                     @for clause in group { li { (field(clause)) } }
                 }
