@@ -23,7 +23,6 @@ use crate::meter::Meter;
 use crate::plug::Site;
 use crate::safety::Folder;
 use crate::session::Session;
-use crate::settle;
 use crate::watch::Calls;
 
 pub(crate) use self::ns::Ns;
@@ -53,7 +52,7 @@ impl Cx {
     ) -> Checked<Self> {
         let bare = session.store().await?;
         let unsettled = calls.watch(Arc::clone(&bare), Duration::ZERO);
-        let lag = settle::lag(bare.capabilities(), session.assumed());
+        let lag = session.lag(bare.capabilities());
         let store = calls.watch(bare, lag);
         let marks = session.marks().clone();
         Ok(Self { session, store, unsettled, seed, calls, desk, marks, created: Arc::default() })
@@ -104,7 +103,7 @@ impl Cx {
 
     /// Waits until what was written so far has settled, where the store is eventual.
     pub(crate) async fn settled(&self) {
-        let lag = settle::lag(self.capabilities(), self.session.assumed());
+        let lag = self.session.lag(self.capabilities());
         self.calls.settling.settled(lag).await;
     }
 
@@ -281,7 +280,7 @@ impl Cx {
         // Others may have written to it before, a process that was killed for one.
         self.calls.settling.written();
         let store = self.session.layered(store);
-        let lag = settle::lag(store.capabilities(), self.session.assumed());
+        let lag = self.session.lag(store.capabilities());
         self.calls.watch(store, lag)
     }
 }

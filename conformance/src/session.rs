@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures::lock::Mutex;
-use pinstate_core::{Error, ErrorKind, NamespaceName, Operation, Store, Version};
+use pinstate_core::{
+    Capabilities, Consistency, Error, ErrorKind, NamespaceName, Operation, Store, Version,
+};
 
 use crate::check::{Checked, Violation};
 use crate::disk::Disks;
@@ -111,9 +113,12 @@ impl Session {
         self.amid_failures
     }
 
-    /// In what time a store is taken to settle that is eventual and does not say.
-    pub(crate) fn assumed(&self) -> Duration {
-        self.assumed
+    /// How long readers of such a store may lag.
+    pub(crate) fn lag(&self, capabilities: &Capabilities) -> Duration {
+        match capabilities.consistency {
+            Consistency::Eventual { settle } => settle.unwrap_or(self.assumed),
+            _ => Duration::ZERO,
+        }
     }
 
     /// The store that cases share.

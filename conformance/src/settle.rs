@@ -8,19 +8,9 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use pinstate_core::{Capabilities, Consistency};
-
 /// How long a store is given that is eventual and names no time: see
 /// [`Suite::settle`](crate::Suite::settle).
 pub(crate) const UNBOUNDED: Duration = Duration::from_millis(500);
-
-/// How long readers of a store may lag; `assumed` where it does not say.
-pub(crate) fn lag(capabilities: &Capabilities, assumed: Duration) -> Duration {
-    match capabilities.consistency {
-        Consistency::Eventual { settle } => settle.unwrap_or(assumed),
-        _ => Duration::ZERO,
-    }
-}
 
 /// When a case wrote last, to whichever of its stores, and how long it has waited.
 #[derive(Clone, Default)]

@@ -9,6 +9,7 @@ mod level;
 mod measured;
 mod setup;
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
@@ -222,8 +223,8 @@ impl Status {
     }
 
     /// The worst of several.
-    pub fn worst(statuses: impl IntoIterator<Item = Self>) -> Option<Self> {
-        statuses.into_iter().max_by_key(Self::weight)
+    pub fn worst<S: Borrow<Self>>(statuses: impl IntoIterator<Item = S>) -> Option<S> {
+        statuses.into_iter().max_by_key(|status| status.borrow().weight())
     }
 
     /// How bad it is beside others. A skipped case beside one that passed leaves the clause
@@ -276,7 +277,7 @@ impl ClauseReport {
     #[must_use]
     pub fn status(&self, leg: &str) -> Option<&Status> {
         let on_leg = self.cases.iter().filter(|case| case.leg == leg);
-        on_leg.map(|case| &case.status).max_by_key(|status| status.weight())
+        Status::worst(on_leg.map(|case| &case.status))
     }
 
     /// Its cases on one leg.

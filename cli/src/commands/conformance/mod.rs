@@ -22,6 +22,9 @@ use crate::output::Output;
 use crate::session::Choice;
 use crate::{duration, logging, signal, traces};
 
+/// How long a case may take where the store is on servers.
+const FAR: Duration = Duration::from_secs(600);
+
 /// Run the conformance suite on a store: does it keep what every store must?
 ///
 /// The store must be named and must be there. The suite works in namespaces of its own with
@@ -80,8 +83,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
     hang: Option<Duration>,
     /// How long a store is given to settle that is eventual and names no time for it
-    #[arg(long, value_name = "DURATION", default_value = "500ms", value_parser = duration::parse)]
-    settle: Duration,
+    /// [default: 500ms]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    settle: Option<Duration>,
     /// Folder to write result.json, junit.xml and report.html into
     #[arg(long, value_name = "DIR")]
     report: Option<PathBuf>,
@@ -164,11 +168,15 @@ async fn test(global: &Global, args: RunArgs, out: Output) -> Outcome {
             Which::Every => Keep::Every,
         })
         .at_once(usize::from(args.at_once))
-        .hang(args.hang.unwrap_or(Duration::from_secs(if far { 600 } else { 120 })))
-        .settle(args.settle)
         .repeat(args.repeat)
         .alone(args.exclusive)
         .stop(stop);
+    if let Some(hang) = args.hang.or(far.then_some(FAR)) {
+        suite = suite.hang(hang);
+    }
+    if let Some(settle) = args.settle {
+        suite = suite.settle(settle);
+    }
     if let Some(seed) = args.seed {
         suite = suite.seed(seed);
     }

@@ -25,7 +25,7 @@ pub(super) fn overview(report: &Report) -> Markup {
 }
 
 fn field(clause: &ClauseReport) -> Markup {
-    let status = worst(clause);
+    let status = Status::worst(clause.cases.iter().map(|case| &case.status));
     let (sign, word) = sign(status);
     html! {
         a.field.(class(status)) href={ "#" (clause.id) }
@@ -36,8 +36,4 @@ fn field(clause: &ClauseReport) -> Markup {
             @if status.is_none_or(|status| *status != Status::Pass) { " " (sign) }
         }
     }
-}
-
-fn worst(clause: &ClauseReport) -> Option<&Status> {
-    clause.cases.iter().map(|case| &case.status).max_by_key(|status| status.weight())
 }
