@@ -54,14 +54,18 @@ fn number(operation: Operation, value: &[u8]) -> Result<u64> {
 }
 
 fn read(engine: &Engine, operation: Operation, key: &[u8]) -> Result<Option<Bytes>> {
-    let found = engine.catalog.get(key).map_err(|error| engine_error(error, operation))?;
+    let found = engine
+        .moments
+        .now()
+        .get(&engine.catalog, key)
+        .map_err(|error| engine_error(error, operation))?;
     found.map(|value| unsealed(operation, key, value.into())).transpose()
 }
 
 /// The entries whose keys begin so, by key and without the prefix's first byte.
 fn list(engine: &Engine, operation: Operation, prefix: &[u8]) -> Result<Vec<(String, Bytes)>> {
     let mut listed = Vec::new();
-    for entry in engine.db.snapshot().prefix(&engine.catalog, prefix) {
+    for entry in engine.moments.now().prefix(&engine.catalog, prefix) {
         let (key, value) = entry.into_inner().map_err(|error| engine_error(error, operation))?;
         let name = key.get(1..).and_then(|name| std::str::from_utf8(name).ok());
         let name = name.ok_or_else(|| corrupt(operation, "a name in the catalog is damaged"))?;
@@ -93,7 +97,8 @@ impl<'e> Change<'e> {
     }
 
     fn commit(self, operation: Operation) -> Result<()> {
-        self.batch.commit().map_err(|error| self.engine.failed(error, operation))
+        let Self { engine, batch } = self;
+        engine.moments.commit(batch).map_err(|error| engine.failed(error, operation))
     }
 }
 

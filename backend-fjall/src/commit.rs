@@ -317,5 +317,5 @@ fn commit(
         }
     }
     // The batch may be in the journal, and there after the next opening.
-    batch.commit().map_err(|error| engine.failed(error, Operation::Apply))
+    engine.moments.commit(batch).map_err(|error| engine.failed(error, Operation::Apply))
 }

@@ -12,6 +12,7 @@ use pinstate_core::{Error, ErrorKind, Operation, Outcome, Result};
 use crate::config::{Compression, FjallConfig};
 use crate::durability::Safety;
 use crate::error::{corrupt, engine, full, poisoned};
+use crate::moment::Moments;
 use crate::rows::Tables;
 
 /// The name of the catalog's keyspace.
@@ -21,6 +22,7 @@ pub(crate) const CATALOG: &str = "catalog";
 #[derive(Clone)]
 pub(crate) struct Engine {
     pub(crate) db: Database,
+    pub(crate) moments: Moments,
     /// Namespaces and control records.
     pub(crate) catalog: Keyspace,
     /// What a write waits for.
@@ -53,7 +55,8 @@ impl Engine {
             let keyspaces = folder.join("keyspaces");
             let write_buffer = config.write_buffer.0;
             let (safety, compression) = (config.durability, config.compression);
-            Ok(Some(Self { db, catalog, keyspaces, safety, compression, write_buffer }))
+            let moments = Moments::new(db.clone());
+            Ok(Some(Self { db, moments, catalog, keyspaces, safety, compression, write_buffer }))
         };
         // What the engine does not expect in its files, it panics over.
         catch_unwind(AssertUnwindSafe(open))
@@ -110,7 +113,7 @@ impl Engine {
         if self.db.keyspace_exists(&values_name(id)) {
             let _first = values.set(self.db.keyspace(&values_name(id), || self.options())?);
         }
-        Ok(Tables { id, db: self.db.clone(), rows, values: Arc::new(values) })
+        Ok(Tables { id, moments: self.moments.clone(), rows, values: Arc::new(values) })
     }
 
     /// The keyspace of a namespace's long values, made when the first one is written.

@@ -72,8 +72,10 @@
 //!   acknowledged writes behind a damaged one. This backend reads the journal first and refuses
 //!   that. A damaged *last* batch cannot be told from one that was never finished, and is cut
 //!   off; so [`detects_damage`](pinstate_core::Capabilities::detects_damage) is not declared.
-//! * A read of a keyspace sees a batch that is only half written, while one of a snapshot does not:
-//!   so every read, of a single row as well, is one of a snapshot.
+//! * A read of a keyspace sees a batch that is only half written. So does a snapshot that is taken
+//!   while a batch is being committed and the engine finishes writing out or merging a table. So
+//!   every read, of a single row as well, is one of a snapshot, and while a batch is committed it
+//!   is one that was taken before.
 //! * Its journal is given 64 MiB when it is made, as a hole: a full disk is met while writing
 //!   into it. What is left of the room is taken away when the store is closed.
 //! * It panics over some damage. A panic while the store is opened is `Corrupt`, and a later one
@@ -91,6 +93,7 @@ mod engine;
 mod error;
 mod format;
 mod journal;
+mod moment;
 mod namespace;
 mod readers;
 mod room;

@@ -4,16 +4,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use fjall::{Database, Keyspace, Readable, Snapshot};
+use fjall::{Keyspace, Readable, Snapshot};
 
 use crate::config::MAX_KEY_BYTES;
 use crate::format::{Reason, check_long};
+use crate::moment::Moments;
 
 /// The keyspaces of one namespace.
 #[derive(Clone)]
 pub(crate) struct Tables {
     pub(crate) id: u64,
-    pub(crate) db: Database,
+    pub(crate) moments: Moments,
     pub(crate) rows: Keyspace,
     /// Where the long values are, once there was one.
     pub(crate) values: Arc<OnceLock<Keyspace>>,
@@ -39,7 +40,7 @@ impl Tables {
 
     /// A namespace as it is now: all of a batch, or nothing of it.
     pub(crate) fn look(&self) -> Look<'_> {
-        Look { snapshot: self.db.snapshot(), tables: self }
+        Look { snapshot: self.moments.now(), tables: self }
     }
 }
 

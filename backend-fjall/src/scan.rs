@@ -93,7 +93,7 @@ impl FjallScan {
             keys_only: options.keys_only,
             markers: options.include_deleted,
         };
-        let reading = Reading { snapshot: tables.db.snapshot(), rows: None };
+        let reading = Reading { snapshot: tables.moments.now(), rows: None };
         let reading = Arc::new(Mutex::new(Some(reading)));
         let mut expected = 0;
         let (source, room) = (Arc::clone(&reading), Arc::clone(&space));

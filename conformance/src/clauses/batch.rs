@@ -25,7 +25,7 @@ clauses! {
         [order_within_a_batch, order_within_an_atomic_batch if ATOMIC_BATCH];
     B4: "readers see all of an atomic batch or nothing",
         "a shard without its root is not a pin",
-        [no_mixture if ATOMIC_BATCH];
+        [no_mixture if ATOMIC_BATCH, no_mixture_of_many if ATOMIC_BATCH];
     B7: "a batch that is too large is refused whole or applied whole, never cut",
         "an import that is cut silently is a loss",
         [over_limit_atomic if ATOMIC_BATCH, large_per_item];
@@ -93,18 +93,31 @@ async fn order_within_an_atomic_batch(cx: Cx) -> Checked {
     in_order(&cx, BatchOptions::atomic()).await
 }
 
-const GROUP: [&str; 6] = ["a", "b", "m", "x", "y", "z"];
-
 async fn no_mixture(cx: Cx) -> Checked {
+    let keys = ["a", "b", "m", "x", "y", "z"];
+    group_is_whole(cx, keys.map(str::to_owned).into(), 300).await
+}
+
+/// A batch that takes a while, so that what a store does beside its writes falls into it.
+async fn no_mixture_of_many(cx: Cx) -> Checked {
+    let tokens = cx.size(60, 600);
+    group_is_whole(cx, (0..400).map(|i| format!("k{i:03}")).collect(), tokens).await
+}
+
+/// Writes a group of keys with one token after the other while somebody reads it.
+async fn group_is_whole(cx: Cx, mut group: Vec<String>, tokens: usize) -> Checked {
     let ns = cx.namespace().await?;
+    let limit = usize::try_from(ns.raw.capabilities().max_atomic_batch).unwrap_or(usize::MAX);
+    group.truncate(limit);
     let write = |token: usize| {
-        let items = GROUP.map(|key| ns.put_of(key, token.to_string(), cx.version()).into());
-        ns.raw.apply(items.into(), BatchOptions::atomic())
+        let put = |key: &String| ns.put_of(key, token.to_string(), cx.version()).into();
+        ns.raw.apply(group.iter().map(put).collect(), BatchOptions::atomic())
     };
     write(0).await?.into_result()?;
     let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_groups(cx.clone(), ns.clone(), Arc::clone(&stop)));
-    for token in 1..300 {
+    let keys = group.iter().map(|key| Key::copy_from(key.as_bytes())).collect();
+    let reader = tokio::spawn(read_groups(cx.clone(), ns.clone(), keys, Arc::clone(&stop)));
+    for token in 1..tokens {
         write(token).await?.into_result()?;
         tokio::task::yield_now().await;
     }
@@ -112,8 +125,8 @@ async fn no_mixture(cx: Cx) -> Checked {
     reader.await.map_err(|error| Violation::new(error.to_string()))?
 }
 
-async fn read_groups(cx: Cx, ns: Ns, stop: Arc<AtomicBool>) -> Checked {
-    let keys = GROUP.map(|key| Key::copy_from(key.as_bytes()));
+async fn read_groups(cx: Cx, ns: Ns, keys: Vec<Key>, stop: Arc<AtomicBool>) -> Checked {
+    let page_rows = keys.len().div_ceil(3);
     let check = |what: &str, tokens: BTreeSet<Bytes>| {
         holds(tokens.len() == 1, || {
             format!("{what} of a group that is written as one: expected one token, got {tokens:?}")
@@ -122,7 +135,7 @@ async fn read_groups(cx: Cx, ns: Ns, stop: Arc<AtomicBool>) -> Checked {
     let mut tokens = BTreeSet::new();
     loop {
         if ns.raw.capabilities().snapshot_scan {
-            let records = ns.scan(ScanOptions::new().with_page_rows(2)).await?;
+            let records = ns.scan(ScanOptions::new().with_page_rows(page_rows)).await?;
             check("a scan", records.into_iter().map(|record| record.value).collect())?;
         }
         // Single gets in the order of the batch: a later one may be newer, never older.
