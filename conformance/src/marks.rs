@@ -52,7 +52,6 @@ marks! {
         "delete_of_absent" "a delete of what was not there",
         "marker_purged" "a marker that was purged";
     B4 no_mixture: "read_between_batches" "a reader that saw more than one batch";
-    B4 no_mixture_of_many: "read_between_batches" "a reader that saw more than one batch";
     X1 hot_keys:
         "writes_at_once" "two writes of one key at the same time",
         "read_during_write" "a read of a key while it was written";
