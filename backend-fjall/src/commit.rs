@@ -301,13 +301,14 @@ fn commit(
             .get(&id)
             .ok_or_else(|| corrupt(Operation::Apply, "a write is of no namespace"))?;
         let long = row.as_ref().and_then(|row| row.long.as_ref());
+        // Its own key: long values wait longer in memory than the rows of their call.
         if let Some(long) = long {
             let values = engine.values(tables).map_err(begun)?;
-            batch.insert(values, key.clone(), long.clone());
+            batch.insert(values, &key[..], long.clone());
         } else if let Some(values) = tables.values.get()
             && values.contains_key(&key).map_err(begun)?
         {
-            batch.remove(values, key.clone());
+            batch.remove(values, &key[..]);
         }
         match row {
             Some(row) => {

@@ -36,6 +36,20 @@ pub(crate) fn engine_key(key: &[u8]) -> Bytes {
     bytes.freeze()
 }
 
+/// The bytes that a write takes of the memory of its call.
+pub(crate) fn written_bytes(key: &[u8], value: Option<&[u8]>) -> usize {
+    1 + key.len() + HEAD + SUM + body(value).1
+}
+
+/// The tag of a row, and the length of its body.
+fn body(value: Option<&[u8]>) -> (u8, usize) {
+    match value {
+        None => (MARKER, 0),
+        Some(value) if value.len() < LONG_VALUE_BYTES => (LIVE, value.len()),
+        Some(_) => (LONG, 8),
+    }
+}
+
 /// The record's key of the engine's.
 pub(crate) fn record_key(engine_key: &Bytes) -> Key {
     Key::new(engine_key.slice_ref(record_part(engine_key)))
@@ -57,10 +71,21 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// The row that is to stand under this key of the engine's; a marker without a value.
-    pub(crate) fn new(engine_key: &[u8], version: Version, value: Option<Bytes>) -> Self {
-        let bytes = encode(engine_key, version, value.as_ref());
-        Self { version, bytes, long: value.filter(|value| value.len() >= LONG_VALUE_BYTES) }
+    /// The engine's key of a record, and the row that is to stand there; a marker without a
+    /// value. Both are put into the memory of their call, `room`: the engine's tables in memory
+    /// keep them, and a piece for each of them would cost as much as the rest of a write.
+    pub(crate) fn new(
+        key: &[u8],
+        version: Version,
+        value: Option<Bytes>,
+        room: &mut BytesMut,
+    ) -> (Bytes, Self) {
+        room.put_u8(0);
+        room.put_slice(key);
+        let engine_key = room.split().freeze();
+        let bytes = encode(&engine_key, version, value.as_deref(), room);
+        let long = value.filter(|value| value.len() >= LONG_VALUE_BYTES);
+        (engine_key, Self { version, bytes, long })
     }
 
     pub(crate) fn is_live(&self) -> bool {
@@ -82,25 +107,20 @@ impl Row {
     }
 }
 
-fn encode(engine_key: &[u8], version: Version, value: Option<&Bytes>) -> Bytes {
-    let (tag, body) = match value {
-        None => (MARKER, 0),
-        Some(value) if value.len() < LONG_VALUE_BYTES => (LIVE, value.len()),
-        Some(_) => (LONG, 8),
-    };
-    let mut bytes = BytesMut::with_capacity(HEAD + body + SUM);
-    bytes.put_u8(tag);
-    bytes.put_i64(version.0);
+fn encode(engine_key: &[u8], version: Version, value: Option<&[u8]>, room: &mut BytesMut) -> Bytes {
+    let tag = body(value).0;
+    room.put_u8(tag);
+    room.put_i64(version.0);
     match value {
         Some(long) if tag == LONG => {
-            bytes.put_u32(u32::try_from(long.len()).unwrap_or(u32::MAX));
-            bytes.put_u32(crc32fast::hash(long));
+            room.put_u32(u32::try_from(long.len()).unwrap_or(u32::MAX));
+            room.put_u32(crc32fast::hash(long));
         }
-        value => bytes.put_slice(value.map_or(&[], |value| &value[..])),
+        value => room.put_slice(value.unwrap_or_default()),
     }
-    let sum = checksum(engine_key, &bytes);
-    bytes.put_u32(sum);
-    bytes.freeze()
+    let sum = checksum(engine_key, room);
+    room.put_u32(sum);
+    room.split().freeze()
 }
 
 fn checksum(engine_key: &[u8], row: &[u8]) -> u32 {
@@ -185,11 +205,13 @@ mod tests {
 
     #[test]
     fn rows_survive_and_no_flipped_bit_does() {
-        let key = engine_key(b"key");
-        assert_eq!(record_key(&key), Key::copy_from(b"key"));
         for value in [None, Some(0), Some(1), Some(LONG_VALUE_BYTES - 1), Some(LONG_VALUE_BYTES)] {
             let value = value.map(|len| Bytes::from(vec![7; len]));
-            let row = Row::new(&key, Version(-5), value.clone());
+            let bytes = written_bytes(b"key", value.as_deref());
+            let mut room = BytesMut::with_capacity(bytes);
+            let (key, row) = Row::new(b"key", Version(-5), value.clone(), &mut room);
+            assert_eq!((&key, record_key(&key)), (&engine_key(b"key"), Key::copy_from(b"key")));
+            assert_eq!(key.len() + row.bytes.len(), bytes);
             let Contender { version, value: held } = row.contender();
             assert_eq!((version, held), (Version(-5), value.as_deref()));
             assert_eq!(row.is_live(), value.is_some());

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use pinstate_core::{
     Atomicity, BatchItem, BatchOptions, BatchOutcome, Capabilities, Count, CountOptions, Cursor,
     Delete, Error, ErrorKind, Key, Namespace, Operation, Precondition, Put, Range, ReadOptions,
@@ -14,7 +14,7 @@ use pinstate_core::{
 use crate::BACKEND;
 use crate::commit::{Rule, Writes};
 use crate::error::engine as engine_error;
-use crate::format::{Body, Head, Row, damaged, engine_key};
+use crate::format::{Body, Head, Row, damaged, engine_key, record_part};
 use crate::room::Space;
 use crate::rows::Look;
 use crate::scan::FjallScan;
@@ -95,7 +95,8 @@ impl FjallNamespace {
     ) -> Result<Written> {
         self.space.tables(operation)?;
         let key = item.key().clone();
-        let write = self.space.prepare(operation, item)?;
+        let mut room = Space::memory(std::slice::from_ref(&item));
+        let write = self.space.prepare(operation, item, &mut room)?;
         let written = self.write(operation, vec![write], Rule::Given(condition)).await;
         let one = written.and_then(|written| {
             written.into_iter().next().unwrap_or_else(|| Err(crate::error::no_answer(operation)))
@@ -219,11 +220,12 @@ impl Namespace for FjallNamespace {
             )
             .with_backend(BACKEND));
         }
+        let mut room = Space::memory(&batch);
         let mut items = Vec::with_capacity(batch.len());
         // Where each write's outcome is: among those of the writer, or known already.
         let mut outcomes = Vec::with_capacity(batch.len());
         for item in batch {
-            match self.space.prepare(operation, item) {
+            match self.space.prepare(operation, item, &mut room) {
                 Ok(write) => {
                     items.push(write);
                     outcomes.push(None);
@@ -296,10 +298,8 @@ impl Namespace for FjallNamespace {
             if after.is_none() {
                 return Ok(purged);
             }
-            let marker = |key: Bytes| {
-                let row = Row::new(&key, before, None);
-                (key, row)
-            };
+            let mut room = BytesMut::new();
+            let marker = |key: Bytes| Row::new(record_part(&key), before, None, &mut room);
             let items = found.into_iter().map(marker).collect();
             for written in self.write(operation, items, Rule::Purge(before)).await? {
                 purged += u64::from(written? == Written::Applied);

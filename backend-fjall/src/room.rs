@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use parking_lot::RwLock;
 use pinstate_core::{
     BatchItem, Capabilities, Delete, Error, ErrorKind, Key, Operation, Put, Result, Scope,
@@ -10,7 +10,7 @@ use pinstate_core::{
 
 use crate::BACKEND;
 use crate::error::{closed, gone};
-use crate::format::{Row, engine_key};
+use crate::format::{Row, written_bytes};
 use crate::rows::Tables;
 
 /// A namespace. The store and every handle and scan share one.
@@ -101,15 +101,27 @@ impl Space {
         Ok(())
     }
 
-    /// What a write will store, under the engine's key.
-    pub(crate) fn prepare(&self, operation: Operation, item: BatchItem) -> Result<(Bytes, Row)> {
+    /// Memory for what these writes store.
+    pub(crate) fn memory(items: &[BatchItem]) -> BytesMut {
+        let bytes = |item: &BatchItem| match item {
+            BatchItem::Put(put) => written_bytes(put.key.as_bytes(), Some(&put.value)),
+            BatchItem::Delete(delete) => written_bytes(delete.key.as_bytes(), None),
+        };
+        BytesMut::with_capacity(items.iter().map(bytes).sum())
+    }
+
+    /// What a write will store, under the engine's key; both in the memory of its call.
+    pub(crate) fn prepare(
+        &self,
+        operation: Operation,
+        item: BatchItem,
+        room: &mut BytesMut,
+    ) -> Result<(Bytes, Row)> {
         let (key, value, version) = match item {
             BatchItem::Put(Put { key, value, version, .. }) => (key, Some(value), version),
             BatchItem::Delete(Delete { key, version, .. }) => (key, None, version),
         };
         self.check_len(operation, &key, value.as_deref().unwrap_or_default())?;
-        let key = engine_key(key.as_bytes());
-        let row = Row::new(&key, version, value);
-        Ok((key, row))
+        Ok(Row::new(key.as_bytes(), version, value, room))
     }
 }

@@ -328,4 +328,6 @@ fn the_first_failure_among_records_is_that_of_their_call() {
         Err(Error::new(ErrorKind::Corrupt, Operation::Apply, "x")),
     ]);
     assert_eq!((batch.failure(), batch.tally().failure), (full, full));
+    // What is left of a batch's answer once its records are sorted out.
+    assert_eq!((batch.tally().failure(), batch.tally().tally().failure), (full, full));
 }
