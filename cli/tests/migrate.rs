@@ -128,13 +128,14 @@ fn a_job_that_was_killed_or_interrupted_goes_on() {
             status["worked_on"] == true
                 && status["progress"]["counts"]["read"].as_u64().unwrap() > read
         });
-        read = status["progress"]["counts"]["read"].as_u64().unwrap();
         assert!(status["progress"]["fraction"].as_f64().is_none_or(|fraction| fraction < 1.0));
         signal(&child, name);
         let code = child.wait().unwrap().code();
         assert_eq!(code, (name == "-INT").then_some(5));
         let status = route.migrate(&["status"]).json();
         assert_eq!((status.len(), &status[0]["worked_on"]), (1, &false.into()));
+        // Not before it has ended: what the next one reads is to be the next one's.
+        read = status[0]["progress"]["counts"]["read"].as_u64().unwrap();
     }
     let other = route.ends(&["run", "--yes", "--mode", "merge"]);
     route.migrate(&other).fails_with(1, "was \"fail-if-not-empty\"");
