@@ -89,7 +89,15 @@ async fn a_stall_is_charged_to_all_that_were_to_begin_in_it() {
     let stall = Odd::Stalls(Duration::from_millis(100));
     let mut all = load(open(2_000.0));
     all.measured = Duration::from_secs(3);
-    let run = run(stall, &workload, &all).await;
+    // While other tests keep the machine busy, it may not give so many operations a second.
+    let mut tries = 0;
+    let run = loop {
+        let run = run(stall, &workload, &all).await;
+        tries += 1;
+        if run.saturated.is_none() || tries == 5 {
+            break run;
+        }
+    };
     let latency = &run.kinds[0].latency;
     assert!(run.saturated.is_none(), "{:?}", run.saturated);
     // One tenth of the operations fall into a stall, at all times of it.

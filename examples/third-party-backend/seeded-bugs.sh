@@ -19,6 +19,10 @@ for patch in bugs/*.patch; do
     mkdir "$copy/logstore"
     cp -R Cargo.toml Cargo.lock src tests "$copy/logstore/"
     sed -i "s#path = \"../../#path = \"$root/#" "$copy/logstore/Cargo.toml"
+    # Of another version: cargo takes two packages of one name for the same, wherever they are,
+    # and would test what was built here where the store itself is to be tested next.
+    sed -i 's/^version = .*/version = "0.0.0-seeded"/' "$copy/logstore/Cargo.toml"
+    sed -i '/^name = "logstore"/{n;s/"[^"]*"/"0.0.0-seeded"/}' "$copy/logstore/Cargo.lock"
     patch --quiet --strip=1 --fuzz=0 --directory="$copy/logstore" <"$here/$patch"
     cd "$copy/logstore"
     cargo test --quiet --locked --no-run
