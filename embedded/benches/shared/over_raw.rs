@@ -10,7 +10,7 @@
 //! machine makes whoever uses several threads wait more.
 //!
 //! `PINSTATE_BENCH_ROWS` sets how many rows there are in the end (400,000),
-//! `PINSTATE_BENCH_DIR` where.
+//! `PINSTATE_BENCH_DIR` where (where cargo keeps what is built).
 
 use std::hint::black_box;
 use std::path::Path;
@@ -133,8 +133,10 @@ fn in_turn<R, O>(round: usize, raw: impl FnOnce() -> R, ours: impl FnOnce() -> O
 pub(crate) fn run<E: Engine>(cache: ByteSize, open: Open) {
     let rows: usize =
         std::env::var("PINSTATE_BENCH_ROWS").map_or(400_000, |rows| rows.parse().unwrap());
-    let folder = tempfile::tempdir_in(std::env::var("PINSTATE_BENCH_DIR").unwrap_or(".".into()));
-    let folder = folder.unwrap();
+    let place = std::env::var("PINSTATE_BENCH_DIR");
+    // Not where it was started: what a bench that is stopped leaves behind is nobody's source.
+    let place = place.unwrap_or_else(|_| env!("CARGO_TARGET_TMPDIR").to_owned());
+    let folder = tempfile::tempdir_in(place).unwrap();
     let (raw_path, our_path) = (folder.path().join("raw"), folder.path().join("ours"));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     let name: NamespaceName = "pins".parse().unwrap();
