@@ -224,8 +224,8 @@ fn needs_disk(clause: &str) -> bool {
 }
 
 /// An odd store passes, and nothing of it is skipped that could have run.
-fn passes(bug: Bug) -> Result<(), Failed> {
-    for verdict in verdicts(bug, &["D", "I", "N", "V", "Z"], 1)? {
+fn passes(bug: Bug, seed: u64) -> Result<(), Failed> {
+    for verdict in verdicts(bug, &["D", "I", "N", "V", "Z"], seed)? {
         match &verdict.outcome {
             Outcome::Passed => {}
             Outcome::Skipped(reason) if needs_disk(verdict.clause.id) => {
@@ -237,6 +237,13 @@ fn passes(bug: Bug) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+/// With how many seeds a right store must pass, unless `PINSTATE_ODD_SEEDS` says otherwise.
+fn odd_seeds() -> Result<u64, Failed> {
+    let seeds = std::env::var("PINSTATE_ODD_SEEDS");
+    let wrong = |error| Failed::from(format!("PINSTATE_ODD_SEEDS: {error}"));
+    seeds.map_or(Ok(1), |text| text.parse().map_err(wrong))
 }
 
 /// The list of kills in reports says what this program has seen.
@@ -284,7 +291,8 @@ fn main() -> ExitCode {
         })
         .collect();
     for bug in [Bug::None, Bug::WritesBehind] {
-        trials.push(Trial::test(format!("right::{bug:?}"), move || passes(bug)));
+        let passes = move || (1..=odd_seeds()?).try_for_each(|seed| passes(bug, seed));
+        trials.push(Trial::test(format!("right::{bug:?}"), passes));
     }
     let writes = std::env::var_os("PINSTATE_WRITE_KILLS").is_some();
     if !writes {

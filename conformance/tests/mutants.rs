@@ -280,10 +280,19 @@ fn odd_but_right_stores_pass() {
         Bug::Eventual,
     ] {
         let began = Instant::now();
-        let failures = failures(bug, &[], 1);
-        assert!(failures.is_empty(), "{bug:?}: {failures:#?}");
+        for seed in 1..=odd_seeds() {
+            let failures = failures(bug, &[], seed);
+            assert!(failures.is_empty(), "{bug:?} with seed {seed}: {failures:#?}");
+        }
         println!("{bug:?}: {:.1} s", began.elapsed().as_secs_f64());
     }
+}
+
+/// With how many seeds a store that is merely odd must pass, unless `PINSTATE_ODD_SEEDS` says
+/// otherwise: a suite that is wrong about a right store may be so in one run of many.
+fn odd_seeds() -> u64 {
+    let seeds = std::env::var("PINSTATE_ODD_SEEDS").ok();
+    seeds.map_or(1, |text| text.parse().expect("PINSTATE_ODD_SEEDS is a number"))
 }
 
 #[test]
