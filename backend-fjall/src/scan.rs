@@ -49,13 +49,30 @@ struct Reading {
     rows: Option<Iter>,
 }
 
-/// A page that was read.
+/// A page that was read. Its items are made by whoever takes it, who has less to do than the thread
+/// that reads.
 struct Read {
-    items: Vec<ScanItem>,
+    /// Keys and values, one behind the other.
+    bytes: Bytes,
+    rows: Vec<Span>,
     /// The last key that was looked at.
     last: Bytes,
-    /// Bytes of keys and values in the page's own memory.
-    bytes: usize,
+}
+
+impl Read {
+    fn items(self) -> Vec<ScanItem> {
+        let bytes = self.bytes;
+        let item = |Span { key, value, end, what }| {
+            let key = Key::new(bytes.slice(key..value));
+            match what {
+                What::Here(version) => Ok(Record::live(key, bytes.slice(value..end), version)),
+                What::Apart(version, value) => Ok(Record::live(key, value, version)),
+                What::Marker(version) => Ok(Record::marker(key, version)),
+                What::Damaged(reason) => Err(Damaged::new(key, bytes.slice(value..end), reason)),
+            }
+        };
+        self.rows.into_iter().map(item).collect()
+    }
 }
 
 /// One row in a page's buffer: where its key begins, its value, and where that ends.
@@ -106,7 +123,8 @@ impl FjallScan {
                 Some(page) => {
                     position = Some(page.last.clone());
                     // Rows of one pinset are of much the same size.
-                    expected = (page.bytes + page.bytes / 16).min(PAGE_BYTES + PAGE_BYTES / 16);
+                    let bytes = page.bytes.len();
+                    expected = (bytes + bytes / 16).min(PAGE_BYTES + PAGE_BYTES / 16);
                 }
                 // So that a scan that is kept does not keep old rows.
                 None => *source = None,
@@ -213,18 +231,7 @@ fn page(
     let Some(last) = last else { return Ok(None) };
     reading.rows = Some(rows);
     let last = Bytes::copy_from_slice(record_part(&last));
-    let bytes = buffer.len();
-    let buffer = Bytes::from(buffer);
-    let item = |Span { key, value, end, what }| {
-        let key = Key::new(buffer.slice(key..value));
-        match what {
-            What::Here(version) => Ok(Record::live(key, buffer.slice(value..end), version)),
-            What::Apart(version, value) => Ok(Record::live(key, value, version)),
-            What::Marker(version) => Ok(Record::marker(key, version)),
-            What::Damaged(reason) => Err(Damaged::new(key, buffer.slice(value..end), reason)),
-        }
-    };
-    Ok(Some(Read { items: spans.into_iter().map(item).collect(), last, bytes }))
+    Ok(Some(Read { bytes: Bytes::from(buffer), rows: spans, last }))
 }
 
 #[async_trait]
@@ -234,11 +241,11 @@ impl Scan for FjallScan {
             *self.reading.lock() = None;
             return Err(error);
         }
-        let Some(Read { items, last, .. }) = self.pages.next().await? else {
+        let Some(page) = self.pages.next().await? else {
             return Ok(ScanStep::End(ScanEnd::new(self.given)));
         };
-        self.given += items.len() as u64;
-        let cursor = Cursor { range: self.range.clone(), position: last };
-        Ok(ScanStep::Page(Page::new(items, cursor)))
+        self.given += page.rows.len() as u64;
+        let cursor = Cursor { range: self.range.clone(), position: page.last.clone() };
+        Ok(ScanStep::Page(Page::new(page.items(), cursor)))
     }
 }
