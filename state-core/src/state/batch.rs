@@ -1,10 +1,12 @@
 //! Many writes in one commit.
 
-use super::{State, encoded, key_of};
+use bytes::{Bytes, BytesMut};
+
+use super::{State, encode, key_of};
 use crate::batch::{BatchItem, BatchOptions};
 use crate::error::{Error, Result};
 use crate::pin::{Cid, Pin};
-use crate::record::Version;
+use crate::record::{Key, Version};
 use crate::write::{Delete, Put};
 
 /// Writes that are not visible before they are committed, and gone when dropped.
@@ -17,6 +19,7 @@ use crate::write::{Delete, Put};
 pub struct StateBatch {
     state: State,
     writes: Vec<BatchItem>,
+    room: Room,
     /// How many writes, from the front, have their version already.
     stamped: usize,
 }
@@ -24,9 +27,38 @@ pub struct StateBatch {
 /// Writes that go to the store in one call.
 const PIECE: usize = 1_000;
 
+/// Memory that keys and values share: each of their own would be taken and given back for every
+/// write, and once more for the copy that the store is given.
+#[derive(Debug, Default)]
+struct Room {
+    free: BytesMut,
+    value: Vec<u8>,
+}
+
+/// Bytes of memory that are taken at a time.
+const ROOM: usize = 16 << 10;
+
+impl Room {
+    fn encode(&mut self, pin: &Pin) -> Result<(Key, Bytes)> {
+        let Self { free, value } = self;
+        value.clear();
+        encode(pin, value)?;
+        let cid = pin.cid.as_bytes();
+        let needed = cid.len() + value.len();
+        if free.capacity() < needed {
+            *free = BytesMut::with_capacity(ROOM.max(needed));
+        }
+        let mut part = |bytes: &[u8]| {
+            free.extend_from_slice(bytes);
+            free.split().freeze()
+        };
+        Ok((Key::new(part(cid)), part(value)))
+    }
+}
+
 impl StateBatch {
     pub(super) fn new(state: State) -> Self {
-        Self { state, writes: Vec::new(), stamped: 0 }
+        Self { state, writes: Vec::new(), room: Room::default(), stamped: 0 }
     }
 
     /// Adds a pin to the batch.
@@ -34,7 +66,7 @@ impl StateBatch {
     /// # Errors
     /// `InvalidInput` as [`State::add`]; the batch is as it was.
     pub fn add(&mut self, pin: &Pin) -> Result<()> {
-        let (key, value) = encoded(pin)?;
+        let (key, value) = self.room.encode(pin)?;
         self.writes.push(Put::new(key, value, Version::MIN).into());
         Ok(())
     }

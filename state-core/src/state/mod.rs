@@ -68,7 +68,9 @@ impl State {
     /// `InvalidInput` for a pin that storage would not keep as it is (nothing is written);
     /// else the store's.
     pub async fn add(&self, pin: &Pin) -> Result<()> {
-        let (key, value) = encoded(pin)?;
+        let mut value = Vec::new();
+        encode(pin, &mut value)?;
+        let key = key_of(&pin.cid);
         let version = self.clock.draw().await?;
         self.namespace.put(Put::new(key, value, version), WriteOptions::new()).await?;
         Ok(())
@@ -141,15 +143,14 @@ fn key_of(cid: &Cid) -> Key {
     Key::copy_from(cid.as_bytes())
 }
 
-/// A pin's key and stored value.
-fn encoded(pin: &Pin) -> Result<(Key, Vec<u8>)> {
-    let key = key_of(&pin.cid);
+/// Appends a pin's stored value to `out`.
+fn encode(pin: &Pin, out: &mut Vec<u8>) -> Result<()> {
     pin.validate().map_err(|fault| {
-        Error::new(ErrorKind::InvalidInput, Operation::Add, fault.to_string()).with_key(key.clone())
+        Error::new(ErrorKind::InvalidInput, Operation::Add, fault.to_string())
+            .with_key(key_of(&pin.cid))
     })?;
-    let mut value = Vec::new();
-    crate::pin::encode(pin, &mut value);
-    Ok((key, value))
+    crate::pin::encode(pin, out);
+    Ok(())
 }
 
 fn corrupt(operation: Operation, key: &Key, fault: &Fault) -> Error {
