@@ -1,5 +1,6 @@
 //! `cargo run -p testbed -- up --nodes 3`: clusters for people.
 
+use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -151,7 +152,6 @@ fn run(command: &Command) -> Result<()> {
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the answer")]
 fn certify(task: &Certify) -> Result<()> {
     let mut access = Access::at(&task.hosts)?;
     if let (Some(user), Some(file)) = (&task.user, &task.password_file) {
@@ -167,31 +167,45 @@ fn certify(task: &Certify) -> Result<()> {
     let report = testbed::certify::certify(&access)?;
     testbed::certify::write(&report, &task.report)?;
     let Summary { as_expected, differs, cannot_be_shown } = report.summary;
-    println!("{as_expected} as expected, {differs} differ, {cannot_be_shown} cannot be shown here");
+    let mut text = format!(
+        "{as_expected} as expected, {differs} differ, {cannot_be_shown} cannot be shown here\n"
+    );
     for check in report.checks.iter().filter(|check| check.verdict == Verdict::Differs) {
-        println!("{}: {} instead of {}", check.id, check.observed, check.expected);
+        text += &format!("{}: {} instead of {}\n", check.id, check.observed, check.expected);
     }
-    println!("{}", task.report.join("report.html").display());
+    text += &format!("{}\n", task.report.join("report.html").display());
+    answer(&text)?;
     match report.left.as_slice() {
         [] => Ok(()),
         left => Err(Error::Failed(format!("not removed: {}", left.join("; ")))),
     }
 }
 
-#[allow(clippy::print_stdout, reason = "the answer")]
 fn show(cluster: &Cluster) -> Result<()> {
+    let mut text = String::new();
     for node in cluster.nodes() {
         let state = cluster.state(node.number)?;
-        println!("{} {} {state}", node.address, node.datacenter);
+        text += &format!("{} {} {state}\n", node.address, node.datacenter);
     }
     if let Some(login) = &cluster.access().login {
-        println!("role {}, password {}", login.user, login.password);
+        text += &format!("role {}, password {}\n", login.user, login.password);
     }
     if let Some(tls) = &cluster.access().tls {
-        println!("CA {}", tls.ca.display());
+        text += &format!("CA {}\n", tls.ca.display());
         if let Some((certificate, key)) = &tls.client {
-            println!("client certificate {}, key {}", certificate.display(), key.display());
+            let (certificate, key) = (certificate.display(), key.display());
+            text += &format!("client certificate {certificate}, key {key}\n");
         }
     }
-    Ok(())
+    answer(&text)
+}
+
+/// Writes an answer. Who stops reading it has read enough.
+fn answer(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            Err(Error::Failed(format!("the answer cannot be written: {e}")))
+        }
+        _ => Ok(()),
+    }
 }
