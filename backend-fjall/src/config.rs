@@ -24,6 +24,7 @@ pub(crate) const MAX_KEY_BYTES: u64 = 65_533;
 /// How rows and long values are compressed on the disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Compression {
     /// Not at all.
     None,

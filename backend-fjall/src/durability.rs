@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 /// What an acknowledged write is safe from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Safety {
     /// The loss of power: writes wait for the disk, together.
     #[default]

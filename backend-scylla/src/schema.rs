@@ -23,6 +23,7 @@ const TABLE_PREFIX: &str = "n_";
 /// Which kind of server it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Dialect {
     /// ScyllaDB.
     Scylla,

@@ -48,6 +48,7 @@ use crate::format::KEY_BARRIER;
 /// What an acknowledged write is safe from.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Safety {
     /// The loss of power.
     #[default]
