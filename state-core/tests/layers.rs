@@ -164,6 +164,12 @@ impl Policy for Noted {
 }
 
 #[tokio::test]
+async fn what_a_store_tells_of_itself_goes_through_all_layers() {
+    let store = layers().with_observer(None).apply(bent_store().0);
+    assert_eq!(store.gauges(), [(Gauge::Requests, 7.0)]);
+}
+
+#[tokio::test]
 async fn policies_are_told_what_a_call_is_and_whether_it_may_be_repeated() {
     let noted = Noted::default();
     let store = wrap(bent_store().0, noted.clone());

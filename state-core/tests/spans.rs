@@ -256,6 +256,20 @@ async fn there_are_spans_without_events_where_these_alone_are_wanted() {
 }
 
 #[tokio::test]
+async fn of_operations_that_succeed_one_in_so_many_has_an_event() {
+    let events = Events::default();
+    let subscriber = tracing_subscriber::registry().with(events.clone());
+    let _default = tracing::subscriber::set_default(subscriber);
+    let layers = Layers::none().with_trace(true).with_trace_every(10);
+    // Two of these calls make the namespace and open it.
+    let pins = namespace(&layers.apply(bent_store().0)).await;
+    for _ in 0..98 {
+        pins.get(&key(), ReadOptions::new()).await.unwrap();
+    }
+    assert_eq!(events.0.load(Ordering::Relaxed), 10);
+}
+
+#[tokio::test]
 async fn what_is_about_a_namespace_says_which() {
     let (spans, _default) = Spans::from(LevelFilter::DEBUG);
     let store = Layers::none().with_trace(true).apply(bent_store().0);
