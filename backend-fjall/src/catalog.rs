@@ -98,7 +98,7 @@ impl<'e> Change<'e> {
 
     fn commit(self, operation: Operation) -> Result<()> {
         let Self { engine, batch } = self;
-        engine.moments.commit(batch).map_err(|error| engine.failed(error, operation))
+        engine.commit(batch, 1, operation)
     }
 }
 

@@ -95,6 +95,11 @@ impl Committer {
         answer.await.unwrap_or_else(|_| Err(no_answer(operation)))
     }
 
+    /// Calls that wait for their turn.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
     /// Waits for all writes before it and ends the writer. Blocks.
     pub(crate) fn stop(&self) {
         if let Some(thread) = self.thread.lock().take() {
@@ -270,8 +275,8 @@ impl<'e> Group<'e> {
         let pending = std::mem::take(&mut self.pending);
         let tables = std::mem::take(&mut self.tables);
         self.bytes = 0;
-        let engine = self.engine;
-        let result = catch_unwind(AssertUnwindSafe(|| commit(engine, &tables, pending)));
+        let (engine, calls) = (self.engine, self.waiting.len());
+        let result = catch_unwind(AssertUnwindSafe(|| commit(engine, &tables, pending, calls)));
         let result = result.unwrap_or_else(|_| Err(no_answer(Operation::Apply)));
         for (operation, outcomes, reply) in self.waiting.drain(..) {
             let answer = match &result {
@@ -288,6 +293,7 @@ fn commit(
     engine: &Engine,
     tables: &HashMap<u64, Tables>,
     pending: BTreeMap<(u64, Bytes), Option<Row>>,
+    calls: usize,
 ) -> Result<()> {
     if pending.is_empty() {
         return Ok(());
@@ -317,6 +323,5 @@ fn commit(
             None => batch.remove(&tables.rows, key),
         }
     }
-    // The batch may be in the journal, and there after the next opening.
-    engine.moments.commit(batch).map_err(|error| engine.failed(error, Operation::Apply))
+    engine.commit(batch, calls, Operation::Apply)
 }

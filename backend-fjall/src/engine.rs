@@ -4,10 +4,14 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use fjall::config::CompressionPolicy;
-use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use fjall::{
+    CompressionType, Database, Keyspace, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode,
+};
 use pinstate_core::{Error, ErrorKind, Operation, Outcome, Result};
+use pinstate_embedded::Barriers;
 
 use crate::config::{Compression, FjallConfig};
 use crate::durability::Safety;
@@ -27,6 +31,7 @@ pub(crate) struct Engine {
     pub(crate) catalog: Keyspace,
     /// What a write waits for.
     pub(crate) safety: Safety,
+    pub(crate) barriers: Arc<Barriers>,
     compression: Compression,
     write_buffer: u64,
     /// The folder with a folder for each keyspace.
@@ -56,7 +61,16 @@ impl Engine {
             let write_buffer = config.write_buffer.0;
             let (safety, compression) = (config.durability, config.compression);
             let moments = Moments::new(db.clone());
-            Ok(Some(Self { db, moments, catalog, keyspaces, safety, compression, write_buffer }))
+            Ok(Some(Self {
+                db,
+                moments,
+                catalog,
+                safety,
+                barriers: Arc::default(),
+                compression,
+                write_buffer,
+                keyspaces,
+            }))
         };
         // What the engine does not expect in its files, it panics over.
         catch_unwind(AssertUnwindSafe(open))
@@ -77,7 +91,25 @@ impl Engine {
 
     /// Puts everything that was written on the disk.
     pub(crate) fn sync(&self, operation: Operation) -> Result<()> {
-        self.db.persist(PersistMode::SyncAll).map_err(|error| self.failed(error, operation))
+        let began = Instant::now();
+        let synced = self.db.persist(PersistMode::SyncAll);
+        synced.map_err(|error| self.failed(error, operation))?;
+        self.barriers.passed(1, began.elapsed());
+        Ok(())
+    }
+
+    /// Commits the batch of so many calls. Where that fails it may be in the journal, and there
+    /// after the next opening.
+    pub(crate) fn commit(
+        &self,
+        batch: OwnedWriteBatch,
+        calls: usize,
+        operation: Operation,
+    ) -> Result<()> {
+        let began = Instant::now();
+        self.moments.commit(batch).map_err(|error| self.failed(error, operation))?;
+        self.barriers.passed(calls, began.elapsed());
+        Ok(())
     }
 
     /// What a failure of a write means. An engine whose own threads have failed to write a

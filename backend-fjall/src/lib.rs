@@ -100,6 +100,7 @@ mod room;
 mod rows;
 mod scan;
 mod split;
+mod stats;
 mod store;
 
 pub use config::{Compression, FjallConfig, FjallFactory};

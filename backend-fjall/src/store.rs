@@ -10,8 +10,8 @@ use parking_lot::{Mutex, RwLock};
 use pinstate_core::control::{MAX_CONTROL_KEY_BYTES, MAX_CONTROL_VALUE_BYTES};
 use pinstate_core::{
     Capabilities, Consistency, ControlRecord, ControlWritten, Durability, Error, ErrorKind, Expect,
-    Health, IfNewer, Namespace, NamespaceInfo, NamespaceName, Operation, Result, Scope, Store,
-    StoreIdentity,
+    Gauge, Health, IfNewer, Namespace, NamespaceInfo, NamespaceName, Operation, Result, Scope,
+    Store, StoreIdentity,
 };
 use uuid::Uuid;
 
@@ -25,6 +25,7 @@ use crate::namespace::FjallNamespace;
 use crate::readers::{Readers, aside};
 use crate::room::Space;
 use crate::rows::Tables;
+use crate::stats::gauges;
 use crate::{BACKEND, catalog, journal};
 
 /// A store on fjall. It stays open, and locked, until it is closed or the last handle on it
@@ -140,7 +141,7 @@ impl Core {
         if self.open.read().is_some() { Ok(()) } else { Err(closed(operation)) }
     }
 
-    fn engine(&self, operation: Operation) -> Result<Engine> {
+    pub(crate) fn engine(&self, operation: Operation) -> Result<Engine> {
         let open = self.open.read();
         open.as_ref().map(|(engine, _)| engine.clone()).ok_or_else(|| closed(operation))
     }
@@ -377,5 +378,9 @@ impl Store for FjallStore {
     async fn close(&self) -> Result<()> {
         let core = Arc::clone(&self.0);
         aside(Operation::Close, move || core.close()).await
+    }
+
+    fn gauges(&self) -> Vec<(Gauge, f64)> {
+        gauges(&self.0)
     }
 }

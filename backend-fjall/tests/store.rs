@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pinstate_core::{
-    CheckedScan, Delete, ErrorKind, Key, Namespace, Put, ReadOptions, ScanOptions, Store, Version,
-    WriteOptions,
+    CheckedScan, Delete, ErrorKind, Gauge, Key, Namespace, Put, ReadOptions, ScanOptions, Store,
+    Version, WriteOptions,
 };
 use pinstate_fjall::{FjallConfig, FjallStore};
 
@@ -142,4 +142,36 @@ async fn long_values_come_and_go_with_their_rows() {
         let written = rows.put(put, WriteOptions::if_newer()).await.unwrap();
         assert_eq!(!written.was_refused(), applied, "{byte}");
     }
+}
+
+/// Barriers, calls answered by them, and calls that wait.
+fn told(store: &dyn Store) -> [f64; 3] {
+    let told = store.gauges();
+    assert!(told.iter().any(|(gauge, took)| *gauge == Gauge::BarrierSeconds && *took > 0.0));
+    [Gauge::Barriers, Gauge::BarrierCalls, Gauge::CallsWaiting]
+        .map(|wanted| told.iter().find(|(gauge, _)| *gauge == wanted).unwrap().1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_share_a_barrier_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = create(&folder.path().join("store")).await;
+    let pins = pins(&store).await;
+    let [barriers, calls, _] = told(&store);
+    put(&*pins, 100, vec![1; 100]).await;
+    assert_eq!(told(&store), [barriers + 1.0, calls + 1.0, 0.0]);
+    let calls_at_once = (0..64).map(|n| {
+        let pins = Arc::clone(&pins);
+        tokio::spawn(async move {
+            put(&*pins, n, vec![2; 100]).await;
+        })
+    });
+    for call in calls_at_once.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    let [more, answered, waiting] = told(&store);
+    assert_eq!((answered, waiting), (calls + 65.0, 0.0));
+    assert!(more > barriers + 1.0 && more < barriers + 65.0, "64 calls in {}", more - barriers);
+    store.close().await.unwrap();
+    assert_eq!(store.gauges(), []);
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use pinstate_core::{Error, ErrorKind, Operation, Outcome};
+use pinstate_embedded::{BarrierCounts, Barriers};
 
 use crate::durability::Files;
 use crate::error::{closed, error, from_engine, panicked};
@@ -31,6 +32,7 @@ struct Shared {
     ready: Condvar,
     /// The failure that poisoned the store.
     poison: OnceLock<Error>,
+    barriers: Barriers,
 }
 
 struct Waiting {
@@ -51,6 +53,7 @@ impl Committer {
             waiting: Mutex::new(Waiting { waiters: Vec::new(), open: true }),
             ready: Condvar::new(),
             poison: OnceLock::new(),
+            barriers: Barriers::default(),
         });
         let flush = Flush::start(engine, files)?;
         let thread = std::thread::Builder::new().name("pinstate-commit".into()).spawn({
@@ -94,6 +97,16 @@ impl Committer {
         )
     }
 
+    /// The barriers so far.
+    pub(crate) fn barriers(&self) -> BarrierCounts {
+        self.shared.barriers.counts()
+    }
+
+    /// Calls that wait for one.
+    pub(crate) fn waiting(&self) -> usize {
+        self.shared.waiting.lock().waiters.len()
+    }
+
     /// Runs a last barrier for those that wait, and ends the threads; false where the
     /// engine may hang when it is touched again. Blocks.
     pub(crate) fn close(&self) -> bool {
@@ -129,7 +142,14 @@ fn run(shared: &Shared, mut flush: Flush) {
         }
         let result = match shared.poison.get() {
             Some(cause) => Err(cause.clone()),
-            None => flush.barrier(&shared.poison),
+            None => {
+                let began = Instant::now();
+                let result = flush.barrier(&shared.poison);
+                if result.is_ok() {
+                    shared.barriers.passed(waiters.len(), began.elapsed());
+                }
+                result
+            }
         };
         if let Err(cause) = &result {
             shared.poison(cause);

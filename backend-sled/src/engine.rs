@@ -108,6 +108,11 @@ impl Engine {
         Entrance(Arc::clone(&self.db))
     }
 
+    /// What runs barriers, as long as the store is open.
+    pub(crate) fn open_committer(&self) -> Option<&Committer> {
+        self.db.read().as_ref().map(|_| &*self.committer)
+    }
+
     /// The answer to writes where a flush has failed.
     pub(crate) fn poisoned(&self, operation: Operation) -> Option<Error> {
         self.committer.poisoned(operation)

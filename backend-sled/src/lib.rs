@@ -105,6 +105,7 @@ mod room;
 mod rows;
 mod scan;
 mod split;
+mod stats;
 mod store;
 
 pub use config::{DEFAULT_CACHE, MIN_CACHE, SledConfig, SledFactory};

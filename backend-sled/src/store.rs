@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pinstate_core::{
-    Capabilities, Consistency, ControlRecord, ControlWritten, Durability, ErrorKind, Expect,
+    Capabilities, Consistency, ControlRecord, ControlWritten, Durability, ErrorKind, Expect, Gauge,
     Health, IfNewer, Namespace, NamespaceInfo, NamespaceName, Operation, Outcome, Result, Scope,
     Store, StoreIdentity,
 };
@@ -20,6 +20,7 @@ use crate::format::{FORMAT, tree_name};
 use crate::namespace::SledNamespace;
 use crate::room::{Room, no_namespace};
 use crate::rows;
+use crate::stats::gauges;
 
 /// An opened sled store.
 ///
@@ -299,5 +300,9 @@ impl Store for SledStore {
             Ok(Some(failure)) => Err(failure.with_outcome(Outcome::Unknown)),
             Err(_) => Err(panicked(Operation::Close)),
         }
+    }
+
+    fn gauges(&self) -> Vec<(Gauge, f64)> {
+        gauges(&self.engine)
     }
 }

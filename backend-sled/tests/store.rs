@@ -11,7 +11,7 @@ use common::{all, create, key, keys, name, namespace, open, put, store_text, tex
 use pinstate_core::config::{Config, OpenOptions, Registry};
 use pinstate_core::{
     BatchItem, BatchOptions, Capabilities, Contender, Count, CountOptions, Delete, Durability,
-    ErrorKind, Expect, Key, Outcome, ReadOptions, ScanOptions, Store, Version, WriteOptions,
+    ErrorKind, Expect, Gauge, Key, Outcome, ReadOptions, ScanOptions, Store, Version, WriteOptions,
     Written,
 };
 use pinstate_sled::{SledConfig, SledFactory, SledStore};
@@ -452,4 +452,36 @@ async fn stores_open_from_uris() {
     }
     let refused = registry.open(&config, "sled:", OpenOptions::create()).await;
     assert_eq!(kind(refused), ErrorKind::Config);
+}
+
+/// Barriers, calls answered by them, and calls that wait.
+fn told(store: &dyn Store) -> [f64; 3] {
+    let told = store.gauges();
+    assert!(told.iter().any(|(gauge, took)| *gauge == Gauge::BarrierSeconds && *took > 0.0));
+    [Gauge::Barriers, Gauge::BarrierCalls, Gauge::CallsWaiting]
+        .map(|wanted| told.iter().find(|(gauge, _)| *gauge == wanted).unwrap().1)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_share_a_barrier_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = create(&folder.path().join("store")).await;
+    let pins = namespace(&store, "pins").await;
+    let [barriers, calls, _] = told(&store);
+    pins.put(put("one", "v", 1), WriteOptions::new()).await.unwrap();
+    assert_eq!(told(&store), [barriers + 1.0, calls + 1.0, 0.0]);
+    let calls_at_once = (0..64).map(|n| {
+        let pins = Arc::clone(&pins);
+        tokio::spawn(async move {
+            pins.put(put(&n.to_string(), "v", 1), WriteOptions::new()).await.unwrap();
+        })
+    });
+    for call in calls_at_once.collect::<Vec<_>>() {
+        call.await.unwrap();
+    }
+    let [more, answered, waiting] = told(&store);
+    assert_eq!((answered, waiting), (calls + 65.0, 0.0));
+    assert!(more > barriers + 1.0 && more < barriers + 65.0, "64 calls in {}", more - barriers);
+    store.close().await.unwrap();
+    assert_eq!(store.gauges(), []);
 }

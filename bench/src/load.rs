@@ -239,9 +239,10 @@ async fn watch(work: &Work, load: &Load, control: &Control) -> Watched {
     control.from.store(nanos(window(counting.start)), Ordering::Release);
     control.until.store(nanos(window(counting.end)), Ordering::Release);
     until(counting.start).await;
-    let (began, before) = (Stand::now(), work.written.load(Ordering::Relaxed));
+    let stand = || Stand::now(work.subject.barriers());
+    let (began, before) = (stand(), work.written.load(Ordering::Relaxed));
     until(counting.end).await;
-    let stands = (began, Stand::now());
+    let stands = (began, stand());
     // Whole windows, where all operations were given before the end.
     let over = work.begin.elapsed().as_nanos() / load.window.as_nanos().max(1);
     let end = counting.end.min(u64::try_from(over).unwrap_or(u64::MAX));

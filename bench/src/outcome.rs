@@ -193,6 +193,10 @@ pub struct Resources {
     pub disk_written: Option<u64>,
     /// What the store takes on the disk of this machine at the end.
     pub disk_size: Option<u64>,
+    /// How often the store has made durable what was written, where it counts that: with
+    /// power-durable acknowledgements, its waits for the disk.
+    #[serde(default)]
+    pub barriers: Option<u64>,
     /// Bytes of keys and values that were written.
     pub user_written: u64,
 }

@@ -14,15 +14,18 @@ pub(crate) struct Stand {
     /// Processor time, in seconds.
     cpu: f64,
     written: Option<u64>,
+    /// Barriers of the store.
+    barriers: Option<u64>,
 }
 
 impl Stand {
-    pub(crate) fn now() -> Self {
+    pub(crate) fn now(barriers: Option<u64>) -> Self {
         let cpu = clock_gettime(ClockId::ProcessCPUTime);
         Self {
             at: Instant::now(),
             cpu: cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9,
             written: number("/proc/self/io", "write_bytes:"),
+            barriers,
         }
     }
 
@@ -43,6 +46,7 @@ impl Stand {
             rss: kib("VmRSS:"),
             disk_written: now.written.zip(self.written).map(|(now, before)| now - before),
             disk_size: folder.map(size),
+            barriers: now.barriers.zip(self.barriers).map(|(now, before)| now - before),
             user_written,
         }
     }

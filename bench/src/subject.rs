@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use pinstate_core::pin::{Cid, Pin};
-use pinstate_core::{Count, CountOptions, Error, ErrorKind, Key, ListOptions, Operation};
+use pinstate_core::{Count, CountOptions, Error, ErrorKind, Gauge, Key, ListOptions, Operation};
 use pinstate_core::{Result, State, Store};
 
 use crate::outcome::Setup;
@@ -65,6 +65,11 @@ pub trait Subject: fmt::Debug + Send + Sync {
     /// # Errors
     /// The store's.
     async fn sync(&self) -> Result<()>;
+
+    /// How often it has made durable what was written, where it counts that.
+    fn barriers(&self) -> Option<u64> {
+        None
+    }
 
     /// The folder that it keeps its pins in, where it is one of this machine.
     fn folder(&self) -> Option<PathBuf> {
@@ -193,6 +198,11 @@ impl Subject for Pinset {
 
     async fn sync(&self) -> Result<()> {
         self.store.sync().await.map(drop)
+    }
+
+    fn barriers(&self) -> Option<u64> {
+        let told = self.store.gauges();
+        told.iter().find(|(gauge, _)| *gauge == Gauge::Barriers).map(|(_, count)| *count as u64)
     }
 
     fn folder(&self) -> Option<PathBuf> {

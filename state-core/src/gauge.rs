@@ -65,6 +65,10 @@ gauges! {
     SecondNodeRequests = "second_node_requests", Total, "requests", "Requests whose first node did not answer in time, so that another was asked";
     DegradedReads = "degraded_reads", Total, "reads", "Reads at a lower consistency than configured";
     ScanPageFailures = "scan_page_failures", Total, "attempts", "Attempts at a page of a scan that failed";
+    Barriers = "barriers", Total, "barriers", "How often what was written was made durable, for many calls at a time: waits for the disk, unless the store promises less";
+    BarrierCalls = "barrier_calls", Total, "calls", "Calls that were answered by these";
+    BarrierSeconds = "barrier_seconds", Total, "seconds", "How long these took, in all";
+    CallsWaiting = "calls_waiting", Level, "calls", "Writing calls that wait for their turn or for a barrier";
     AmbiguousControlWrites = "ambiguous_control_writes", Total, "writes", "Control writes whose answer left open what happened";
 }
 

@@ -159,6 +159,7 @@ fn run(rng: &mut Rng, subject: usize, round: usize, saturated: bool) -> Run {
             rss: 80 << 20,
             disk_written: (subject == 1).then_some(31 << 20),
             disk_size: (subject == 1).then_some(12 << 20),
+            barriers: (subject == 1).then_some(1_200),
             user_written: 9 << 20,
         },
         wrong: Vec::new(),

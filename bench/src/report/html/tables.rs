@@ -124,7 +124,7 @@ pub(super) fn kinds(subjects: &[Figures<'_>]) -> Markup {
 /// What a run took, by name, as text; unknown is said to be unknown.
 type Resource = (&'static str, fn(&Run) -> Option<f64>, fn(f64) -> String);
 
-const RESOURCES: [Resource; 8] = [
+const RESOURCES: [Resource; 9] = [
     ("CPU per operation", |run| Some(run.resources.cpu_per_operation), time),
     (
         "processors kept busy",
@@ -139,6 +139,11 @@ const RESOURCES: [Resource; 8] = [
         "write amplification",
         |run| run.resources.write_amplification(),
         |times| format!("{} times", crate::report::units::ratio(times)),
+    ),
+    (
+        "barriers",
+        |run| run.resources.barriers.map(|barriers| barriers as f64),
+        |number| count(number as u64),
     ),
     ("size on the disk", |run| run.resources.disk_size.map(|bytes| bytes as f64), bytes),
 ];
