@@ -107,6 +107,11 @@ impl Cx {
         self.calls.settling.settled(lag).await;
     }
 
+    /// Another of many parts of the case begins, which has the time of a case for itself.
+    pub(crate) fn begin_part(&self) {
+        self.calls.begin_part();
+    }
+
     pub(crate) fn capabilities(&self) -> &Capabilities {
         self.store.capabilities()
     }

@@ -212,6 +212,7 @@ pub(crate) async fn check(cx: Cx) -> Checked {
         };
         let mut runner = TestRunner::new_with_rng(config, rng);
         let result = runner.run(&vec(step(), 0..LENGTH), |steps| {
+            cx.begin_part();
             handle
                 .block_on(run(&cx, &steps))
                 .map_err(|violation| TestCaseError::fail(violation.to_string()))

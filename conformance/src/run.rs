@@ -216,6 +216,7 @@ impl Run {
             // What it gave an eventual store to settle is not the store's time, and is asked for
             // again, since it may have grown.
             let settling = calls.settling.waited().min(self.hang * MOST_SETTLING);
+            let began = calls.part_began().unwrap_or(began);
             let left = (self.hang + settling).saturating_sub(began.elapsed());
             match answered.recv_timeout(left) {
                 Err(RecvTimeoutError::Timeout) if !left.is_zero() => {}

@@ -124,8 +124,9 @@ impl Suite {
         self
     }
 
-    /// Sets how long a case may take before it counts as hanging: 120 s unless set. The time
-    /// that a case lets an eventual store settle comes on top, up to ten times as long.
+    /// Sets how long a case may take before it counts as hanging: 120 s unless set. A case of many
+    /// random sequences may take as long for each of them. The time that a case lets an eventual
+    /// store settle comes on top, up to ten times as long.
     #[must_use]
     pub fn hang(mut self, hang: Duration) -> Self {
         self.hang = hang;

@@ -25,6 +25,8 @@ use crate::verdict::Pending;
 #[derive(Clone, Default)]
 pub(crate) struct Calls {
     pending: Arc<Mutex<Vec<(u64, Operation, Instant)>>>,
+    /// When the last of the parts began that the case has.
+    part: Arc<Mutex<Option<Instant>>>,
     pub(crate) settling: Settling,
 }
 
@@ -34,6 +36,17 @@ impl Calls {
         let id = calls.last().map_or(0, |(id, ..)| id + 1);
         calls.push((id, operation, Instant::now()));
         Call { calls: self, id, operation }
+    }
+
+    /// Another of many parts begins, each of which is a case of its own: how long it may take is
+    /// counted from here.
+    pub(crate) fn begin_part(&self) {
+        *self.part.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// When the part under way began, where there are parts.
+    pub(crate) fn part_began(&self) -> Option<Instant> {
+        *self.part.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is pending now, the oldest first.

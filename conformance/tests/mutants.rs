@@ -357,6 +357,18 @@ fn a_store_that_names_no_time_is_given_some() {
     assert!(waited.count() > 0, "{verdicts:#?}");
 }
 
+/// Many sequences take many times as long as one on a store that is slow, which is no fault.
+#[test]
+fn a_slow_store_has_time_for_each_sequence() {
+    let run = |hang: Duration| {
+        let suite = Suite::new(Broken(Bug::Slow)).legs(vec![Leg::raw()]).seed(1).hang(hang);
+        let verdicts = suite.verdicts(&["K1"]).expect("threads can be started");
+        assert!(verdicts.iter().all(|verdict| !verdict.outcome.is_failure()), "{verdicts:#?}");
+        verdicts.iter().map(|verdict| verdict.took).max().unwrap()
+    };
+    run(run(Duration::from_secs(120)) / 3);
+}
+
 /// What a run shows is a fact of its report, whatever the store declares.
 #[test]
 fn what_histories_showed_is_measured() {
