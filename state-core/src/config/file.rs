@@ -158,7 +158,7 @@ impl Config {
         self.stores.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.stores.keys().map(String::as_str).collect();
             invalid(if names.is_empty() {
-                format!("no store '{name}' is configured: no store is; name one by URI, such as sled:PATH")
+                format!("no store '{name}' is configured, nor any other: name one by URI, such as memory: or fjall:PATH")
             } else {
                 format!("no store '{name}' is configured; configured: {}", names.join(", "))
             })

@@ -127,5 +127,5 @@ pub(crate) fn read(path: &Path) -> Outcome<Report> {
 
 /// A failure of files that are no store's.
 pub(super) fn unreadable(message: impl fmt::Display) -> impl FnOnce(io::Error) -> Failure {
-    move |error| Failure::file(Operation::Export, message, error)
+    move |error| Failure::file(Operation::Open, message, error)
 }
