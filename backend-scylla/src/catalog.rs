@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::core::{Core, Counters};
 use crate::error::{Work, from_execution, from_rows};
 use crate::limit::Place;
+use crate::replicas::attempts;
 use crate::statements::{ControlStatements, LISTED};
 
 /// The kinds of records.
@@ -108,6 +109,15 @@ impl<'a> Catalog<'a> {
 impl Catalog<'_> {
     /// Reads a statement's answer; another node is asked if the first is silent.
     async fn read(
+        &self,
+        statement: &PreparedStatement,
+        values: impl SerializeRow + Copy,
+        operation: Operation,
+    ) -> Result<QueryResult> {
+        attempts(self.read_by(statement, values, operation)).await
+    }
+
+    async fn read_by(
         &self,
         statement: &PreparedStatement,
         values: impl SerializeRow + Copy,

@@ -19,7 +19,7 @@ use crate::config::ScyllaConfig;
 use crate::error::{Work, closed, from_execution};
 use crate::limit::Limit;
 use crate::open::Facts;
-use crate::replicas::Demoting;
+use crate::replicas::{Demoting, attempts};
 use crate::session::policy;
 use crate::statements::ControlStatements;
 use crate::watch::Watch;
@@ -126,6 +126,17 @@ impl Core {
 
     /// The same with values of so many bytes.
     pub(crate) async fn carry(
+        &self,
+        operation: Operation,
+        work: Work,
+        statement: &PreparedStatement,
+        values: impl SerializeRow + Copy,
+        bytes: usize,
+    ) -> Result<QueryResult> {
+        attempts(self.attempt(operation, work, statement, values, bytes)).await
+    }
+
+    async fn attempt(
         &self,
         operation: Operation,
         work: Work,

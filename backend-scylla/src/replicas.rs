@@ -5,6 +5,7 @@
 //! the given order: a page of a scan goes to a replica of its range, a change of the schema to
 //! one node for everybody.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +16,24 @@ use scylla::routing::Shard;
 use uuid::Uuid;
 
 use crate::watch::Watch;
+
+tokio::task_local! {
+    /// The node that the request which is under way went to last: the driver does not tell
+    /// whom a request waited for in vain.
+    static ASKED: Cell<Option<Uuid>>;
+}
+
+/// Does a request that may be repeated: an attempt by [`Demoting::last`] in there goes to
+/// another node than the one before, if there is any.
+pub(crate) fn attempts<F: Future>(request: F) -> impl Future<Output = F::Output> {
+    ASKED.scope(Cell::new(None), request)
+}
+
+/// The request under way goes to this node.
+fn asks(node: NodeRef<'_>) {
+    // Not all requests are repeated.
+    _ = ASKED.try_with(|asked| asked.set(Some(node.host_id)));
+}
 
 /// Another policy, with silent nodes last.
 #[derive(Debug)]
@@ -31,7 +50,7 @@ impl Demoting {
         Self { inner, watch, tries: true }
     }
 
-    /// For attempts after which there is no other.
+    /// For attempts after which there is no other; see [`attempts`].
     pub(crate) fn last(inner: Arc<dyn LoadBalancingPolicy>, watch: Arc<Watch>) -> Self {
         Self { inner, watch, tries: false }
     }
@@ -59,17 +78,24 @@ impl LoadBalancingPolicy for Demoting {
         cluster: &'a ClusterState,
     ) -> Option<(NodeRef<'a>, Option<Shard>)> {
         let first = self.inner.pick(request, cluster)?;
-        if !self.watch.avoid(first.0.host_id, self.tries) {
+        let before = if self.tries { None } else { ASKED.try_with(Cell::get).ok().flatten() };
+        let again = before == Some(first.0.host_id);
+        if !again && !self.watch.avoid(first.0.host_id, self.tries) {
+            asks(first.0);
             return Some(first);
         }
-        let other = self
-            .inner
-            .fallback(request, cluster)
-            .find(|(node, _)| !self.watch.is_silent(node.host_id) && node.is_connected());
+        let others = || {
+            let plan = self.inner.fallback(request, cluster);
+            plan.filter(|(node, _)| node.is_connected() && before != Some(node.host_id))
+        };
+        let heard = others().find(|(node, _)| !self.watch.is_silent(node.host_id));
+        let other = if again { heard.or_else(|| others().next()) } else { heard };
         if let Some((node, _)) = other {
             self.watch.avoid(node.host_id, self.tries);
         }
-        Some(other.unwrap_or(first))
+        let chosen = other.unwrap_or(first);
+        asks(chosen.0);
+        Some(chosen)
     }
 
     fn fallback<'a>(
@@ -79,11 +105,11 @@ impl LoadBalancingPolicy for Demoting {
     ) -> FallbackPlan<'a> {
         let plan = self.inner.fallback(request, cluster);
         if !self.watch.any_silent() {
-            return plan;
+            return Box::new(plan.inspect(|(node, _)| asks(node)));
         }
         let (silent, others): (Vec<_>, Vec<_>) =
             plan.partition(|(node, _)| self.watch.is_silent(node.host_id));
-        Box::new(others.into_iter().chain(silent))
+        Box::new(others.into_iter().chain(silent).inspect(|(node, _)| asks(node)))
     }
 
     fn on_request_success(&self, request: &RoutingInfo<'_>, latency: Duration, node: NodeRef<'_>) {
