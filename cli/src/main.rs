@@ -26,6 +26,7 @@ mod paths;
 mod pins;
 mod progress;
 mod redact;
+mod report;
 mod session;
 mod signal;
 mod staging;

@@ -114,6 +114,13 @@ fn what_makes_no_sense_is_refused_before_anything_is_opened() {
         place.run(args).fails_with(2, text);
     }
     place.run(&["bench", "run", "--workload", "none.toml"]).fails_with(1, "none.toml");
+    let report = format!("{wrong}/report");
+    for args in [
+        &["bench", "run", "--report", &report][..],
+        &["compare", "memory:", "memory:", "--report", &report],
+    ] {
+        place.run(args).fails_with(1, "the report cannot be written");
+    }
     assert!(!place.path("sled").exists());
 }
 

@@ -118,6 +118,10 @@ fn what_cannot_be_tested_is_said_before_anything_is_done() {
     ran.fails_with(2, "no clause 'Q77'").says("conformance list");
     // Clauses that cannot run here show nothing: that is no success.
     let place = self::place();
+    let file = place.write("a.file", "");
+    let ran = place.run(&["conformance", "--report", &format!("{file}/report")]);
+    let ran = ran.fails_with(1, "the report cannot be written");
+    assert!(ran.json().is_empty(), "clauses were run before");
     let ran = place.run(&["conformance", "--only", "Z1"]).exits(1);
     let last = ran.json().last().unwrap().clone();
     assert_eq!(last["green"], false);

@@ -61,7 +61,7 @@ pub(crate) const BARS: &[Bar] = &[
     rate("get64", "fjall", "Go pebble", 2.0),
     rate("export", "fjall", "Go pebble", 7.0),
     Bar { op: "add64", ours: "fjall", other: "Go pebble", other_op: None, wanted: Wanted::Told },
-    Bar { op: "get64", ours: "memory", other: "", other_op: None, wanted: Wanted::Core(1.0) },
+    Bar { op: "view64", ours: "memory", other: "", other_op: None, wanted: Wanted::Core(1.0) },
     Bar { op: "scan", ours: "memory", other: "", other_op: None, wanted: Wanted::Core(5.0) },
     cpu("add64", "scylla", "raw driver", 1.15),
     cpu("get64", "scylla", "raw driver", 1.15),

@@ -78,7 +78,7 @@ impl Subject for Over {
     }
 
     fn can(&self, op: Op) -> bool {
-        !matches!(op, Op::GetMany | Op::Scan)
+        !matches!(op, Op::View64 | Op::GetMany | Op::Scan)
     }
 
     fn run(&mut self, op: Op) -> Spent {

@@ -142,6 +142,11 @@ impl Ours {
                         for i in share(count, task) {
                             match op {
                                 Op::Add64 => state.add(&pins.pins[i]).await.unwrap(),
+                                Op::View64 => {
+                                    let stored = state.get_stored(&pins.asked[i]).await.unwrap();
+                                    let pin = stored.view().unwrap();
+                                    black_box((pin.name().len(), pin.allocations().count()));
+                                }
                                 _ => drop(state.get(&pins.asked[i]).await.unwrap()),
                             }
                         }
@@ -184,7 +189,7 @@ impl Ours {
     fn operate(&self, op: Op, state: &State) -> usize {
         match op {
             Op::Add => self.add(state),
-            Op::Add64 | Op::Get64 => self.singly(op, state),
+            Op::Add64 | Op::Get64 | Op::View64 => self.singly(op, state),
             Op::GetMany => self.get_many(state),
             Op::List => {
                 let mut allocations = 0;

@@ -20,6 +20,8 @@ pub(crate) enum Op {
     Add64,
     /// One pin a call, from 64 callers.
     Get64,
+    /// The same as views of what is stored, whose names and allocations are looked at.
+    View64,
     /// A thousand pins a call.
     GetMany,
     /// All pins, decoded: the allocations of each are looked at.
@@ -33,10 +35,11 @@ pub(crate) enum Op {
 }
 
 impl Op {
-    pub(crate) const ALL: [(Self, &'static str); 10] = [
+    pub(crate) const ALL: [(Self, &'static str); 11] = [
         (Self::Add, "add"),
         (Self::Add64, "add64"),
         (Self::Get64, "get64"),
+        (Self::View64, "view64"),
         (Self::GetMany, "get1000"),
         (Self::List, "list"),
         (Self::Scan, "scan"),

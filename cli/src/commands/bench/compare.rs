@@ -93,6 +93,7 @@ impl Condition {
 pub(crate) async fn compare(global: &Global, args: CompareArgs, out: Output) -> Outcome {
     let workload = args.work.workload()?;
     let levels = Levels::read(&args.work)?;
+    args.work.prepare_report()?;
     let load = args.work.load(&workload, &args.pace)?;
     if !(args.effect >= 0.0 && args.effect < 100.0) {
         return Err(Failure::usage("--effect is 0 to less than 100"));

@@ -8,9 +8,9 @@ use pinstate_bench::outcome::{Mode, Run};
 use pinstate_bench::{Arrivals, BadWorkload, Load, Loop, Workload};
 use pinstate_core::Operation;
 
-use crate::duration;
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
+use crate::{duration, report};
 
 /// Options of every benchmark.
 #[derive(Debug, Args)]
@@ -88,6 +88,11 @@ pub(super) fn bad(error: BadWorkload) -> Failure {
 }
 
 impl WorkArgs {
+    /// Sees to it that a report can be written, if there is to be one.
+    pub(super) fn prepare_report(&self) -> Outcome<()> {
+        report::prepare(self.report.as_deref(), Operation::Bench)
+    }
+
     /// The workload, as the command line wants it.
     pub(super) fn workload(&self) -> Outcome<Workload> {
         let path = Path::new(&self.workload);

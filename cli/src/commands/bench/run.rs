@@ -35,6 +35,7 @@ pub(crate) struct RunArgs {
 pub(super) async fn run(global: &Global, args: RunArgs, out: Output) -> Outcome {
     let workload = args.work.workload()?;
     let levels = Levels::read(&args.work)?;
+    args.work.prepare_report()?;
     let load = args.work.load(&workload, &args.pace)?;
     let _metrics = args.metrics.serve(global, out).await?;
     let stop = signal::watch();

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 use pinstate_conformance::{Child, Keep, Leg, Profile, Suite};
+use pinstate_core::Operation;
 use pinstate_core::layer::Layers;
 
 use self::plug::Stand;
@@ -20,7 +21,7 @@ use crate::args::Global;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::session::Choice;
-use crate::{duration, logging, signal, traces};
+use crate::{duration, logging, report, signal, traces};
 
 /// How long a case may take where the store is on servers.
 const FAR: Duration = Duration::from_secs(600);
@@ -148,6 +149,7 @@ async fn test(global: &Global, args: RunArgs, out: Output) -> Outcome {
     if child.is_none() {
         // A store that is not there, or is in use, is no matter of 200 failures.
         stand.try_open().await?;
+        report::prepare(args.report.as_deref(), Operation::Open)?;
     }
 
     let stop = signal::watch();
