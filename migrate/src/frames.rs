@@ -209,8 +209,18 @@ fn read(
     }
     reader.read_exact(&mut found).map_err(wrong)?;
     if found != magic {
-        let what = String::from_utf8_lossy(&magic).trim_end().to_owned();
-        let message = format!("{} is no file of the kind {what}", path.display());
+        let [found, ours] = [found, magic].map(name);
+        // A name ends with the number of the format.
+        let kind = |name: &str| name.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned();
+        let message = if kind(&found) == kind(&ours) {
+            format!(
+                "{} is of the format '{found}', and this version of pinstate reads '{ours}': go on \
+                 with the version that has written it",
+                path.display()
+            )
+        } else {
+            format!("{} is no file of the format '{ours}'", path.display())
+        };
         return Err(Error::new(ErrorKind::Incompatible, Operation::Open, message));
     }
     let mut at = magic.len() as u64;
@@ -232,6 +242,10 @@ fn read(
         }
     }
     Ok(at)
+}
+
+fn name(magic: Magic) -> String {
+    String::from_utf8_lossy(&magic).trim_end().to_owned()
 }
 
 /// The next frame and its size, or nothing where none is whole.

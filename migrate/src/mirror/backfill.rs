@@ -134,3 +134,20 @@ fn item(row: ScanItem) -> Result<BatchItem> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_of_the_first_format_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        // Of sixty thousand pins in sixteen ranges, cut off after four of these.
+        std::fs::write(&path, include_bytes!("../../tests/fixtures/mirror-1/backfill")).unwrap();
+        let mut progress = Progress::default();
+        let file = Frames::open(&path, MAGIC, |frame| progress.take(&frame)).unwrap();
+        assert_eq!((progress.ranges.len(), progress.done), (16, 4));
+        assert_eq!(file.len(), std::fs::metadata(&path).unwrap().len(), "all of it");
+    }
+}

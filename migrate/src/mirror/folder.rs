@@ -69,3 +69,19 @@ impl Folder {
         files::remove(&self.file(name))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_of_the_first_format_is_read() {
+        let place = tempfile::tempdir().unwrap();
+        let fixture = include_bytes!("../../tests/fixtures/mirror-1/job.json");
+        std::fs::write(place.path().join("job.json"), fixture).unwrap();
+        let about = Folder::open(place.path()).unwrap().about().unwrap().unwrap();
+        assert_eq!((about.source.1.as_str(), about.target.1.as_str()), ("default", "default"));
+        let job = std::str::from_utf8(fixture).unwrap().split('"').nth(3).unwrap();
+        assert_eq!(about.job.to_string(), job);
+    }
+}

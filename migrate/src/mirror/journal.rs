@@ -310,6 +310,16 @@ mod tests {
         names
     }
 
+    #[test]
+    fn a_journal_of_the_first_format_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        // Two keys that were written, one of which was taken back.
+        std::fs::write(&path, include_bytes!("../../tests/fixtures/mirror-1/journal")).unwrap();
+        let journal = Journal::open(&path).unwrap();
+        assert_eq!(names(&journal), ["\u{1}U\u{12}\u{1}b"]);
+    }
+
     #[tokio::test]
     async fn keys_that_were_not_taken_back_are_there_again() {
         let folder = tempfile::tempdir().unwrap();
