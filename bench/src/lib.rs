@@ -20,7 +20,7 @@
 //! dropped. Then come windows of equal length, each with its own histograms, so that what is
 //! said about a run also says how sure it is.
 //!
-//! Each answer is held against what may be there by then ([`model`]). A store that answers
+//! Each answer is held against what may be there by then (`model`). A store that answers
 //! wrongly, however fast, fails.
 //!
 //! # What is compared
@@ -44,7 +44,7 @@ mod contest;
 mod find_rate;
 mod load;
 mod measure;
-pub mod model;
+mod model;
 mod operations;
 pub mod outcome;
 mod pace;

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 
 /// What a pin was written as: its writing's number, or that it was removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
+pub(crate) enum Found {
     /// It is there, as this writing left it.
     Writing(u32),
     /// It is not there.
@@ -104,14 +104,14 @@ const SHARDS: u64 = 64;
 
 /// What is known of all pins.
 #[derive(Debug)]
-pub struct Model {
+pub(crate) struct Model {
     shards: Vec<Mutex<Shard>>,
 }
 
 /// A write that has begun.
 #[derive(Debug)]
 #[must_use]
-pub struct Writing {
+pub(crate) struct Writing {
     n: u64,
     began: u64,
 }
@@ -119,14 +119,14 @@ pub struct Writing {
 /// A read that has begun.
 #[derive(Debug)]
 #[must_use]
-pub struct Reading {
+pub(crate) struct Reading {
     n: u64,
     floor: u64,
 }
 
 /// What became of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Done {
+pub(crate) enum Done {
     /// It was done.
     Applied,
     /// It certainly was not.
@@ -138,7 +138,7 @@ pub enum Done {
 impl Model {
     /// Pins 0 to `preload - 1` are there, in their first writing.
     #[must_use]
-    pub fn new(preload: u64) -> Self {
+    pub(crate) fn new(preload: u64) -> Self {
         let shard = |shard| {
             let count = (preload + SHARDS - 1 - shard) / SHARDS;
             let settled = vec![WRITING; usize::try_from(count).unwrap_or(0)];
@@ -156,7 +156,7 @@ impl Model {
     }
 
     /// A write of a pin begins.
-    pub fn write(&self, n: u64, found: Found) -> Writing {
+    pub(crate) fn write(&self, n: u64, found: Found) -> Writing {
         self.with(n, |shard, place| {
             let began = shard.tick();
             let write = Write { found, began, ended: None };
@@ -166,7 +166,7 @@ impl Model {
     }
 
     /// It has ended so.
-    pub fn written(&self, writing: &Writing, done: Done) {
+    pub(crate) fn written(&self, writing: &Writing, done: Done) {
         let Writing { n, began } = *writing;
         self.with(n, |shard, place| {
             let now = shard.tick();
@@ -185,7 +185,7 @@ impl Model {
     }
 
     /// A read of a pin begins.
-    pub fn read(&self, n: u64) -> Reading {
+    pub(crate) fn read(&self, n: u64) -> Reading {
         self.with(n, |shard, place| {
             let busy = shard.busy(n, place);
             busy.readers += 1;
@@ -194,7 +194,7 @@ impl Model {
     }
 
     /// It has ended: what it may have found, if it did not fail.
-    pub fn possible(&self, reading: &Reading) -> Vec<Found> {
+    pub(crate) fn possible(&self, reading: &Reading) -> Vec<Found> {
         let Reading { n, floor } = *reading;
         self.with(n, |shard, place| {
             let busy = shard.busy(n, place);
@@ -209,7 +209,7 @@ impl Model {
 
     /// How many pins are certainly there, with nobody being about them.
     #[must_use]
-    pub fn certain(&self) -> u64 {
+    pub(crate) fn certain(&self) -> u64 {
         let of = |shard: &Mutex<Shard>| {
             let shard = shard.lock();
             let there = shard.settled.iter().filter(|settled| **settled >= WRITING).count();
