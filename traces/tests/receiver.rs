@@ -1,11 +1,12 @@
 //! Spans as they arrive: a store under its layers, and a receiver that reads what is sent to it
 //! with OpenTelemetry's own types.
 
-#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -19,6 +20,8 @@ use pinstate_core::*;
 use pinstate_memory::{MemoryConfig, MemoryStore};
 use pinstate_traces::{Traces, is_ours};
 use prost::Message;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::FilterFn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
@@ -31,16 +34,30 @@ struct Request {
     body: Vec<u8>,
 }
 
-/// Takes connections until one begins with a line of nonsense.
+/// What the last connection to a receiver says.
+const ENOUGH: [u8; 6] = *b"enough";
+
+/// Takes connections until one says that it is enough.
 fn receive(listener: TcpListener, status: &'static str) -> JoinHandle<Vec<Request>> {
+    receive_within(listener, status, |stream| stream)
+}
+
+/// The same within another protocol.
+fn receive_within<S: Read + Write>(
+    listener: TcpListener,
+    status: &'static str,
+    within: impl Fn(TcpStream) -> S + Send + 'static,
+) -> JoinHandle<Vec<Request>> {
     std::thread::spawn(move || {
         let mut requests = Vec::new();
         for stream in listener.incoming() {
-            let mut stream = BufReader::new(stream.unwrap());
+            let stream = stream.unwrap();
+            let mut first = [0; ENOUGH.len()];
+            if stream.peek(&mut first).is_ok() && first == ENOUGH {
+                return requests;
+            }
+            let mut stream = BufReader::new(within(stream));
             while let Some(request) = read(&mut stream) {
-                if request.head[0] == "enough" {
-                    return requests;
-                }
                 requests.push(request);
                 let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
                 stream.get_mut().write_all(answer.as_bytes()).unwrap();
@@ -50,7 +67,7 @@ fn receive(listener: TcpListener, status: &'static str) -> JoinHandle<Vec<Reques
     })
 }
 
-fn read(stream: &mut BufReader<TcpStream>) -> Option<Request> {
+fn read(stream: &mut BufReader<impl Read>) -> Option<Request> {
     let head: Vec<String> = stream
         .by_ref()
         .lines()
@@ -107,7 +124,7 @@ fn listen() -> (TcpListener, String) {
 
 /// Ends a receiver.
 fn enough(address: &str) {
-    write!(TcpStream::connect(address).unwrap(), "enough\r\n\r\n").unwrap();
+    TcpStream::connect(address).unwrap().write_all(&ENOUGH).unwrap();
 }
 
 /// Attributes by name, as they are.
@@ -206,4 +223,58 @@ fn what_a_receiver_refuses_is_lost_and_counted() {
     let requests = receiver.join().unwrap();
     assert_eq!(requests.len(), 1);
     assert_eq!(requests[0].head[0], "post /elsewhere http/1.1");
+}
+
+/// Where a process of this test is to send its spans.
+const COLLECTOR: &str = "COLLECTOR_OF_TEST";
+
+/// A certificate for this machine that nobody else has signed, and a server's side with it.
+fn certificate() -> (String, Arc<ServerConfig>) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![CertificateDer::from(certificate.der().to_vec())],
+            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+        )
+        .unwrap();
+    (certificate.pem(), Arc::new(config))
+}
+
+#[test]
+fn spans_go_by_https_to_a_receiver_that_is_trusted_and_to_no_other() {
+    if let Ok(endpoint) = std::env::var(COLLECTOR) {
+        let traces = Traces::start(&config(&format!("endpoint = \"{endpoint}\"\n")));
+        println!("lost and all: {:?}", work(&traces.unwrap().unwrap()));
+        return;
+    }
+    let (pem, server) = certificate();
+    let (stranger, _) = certificate();
+    let folder = tempfile::tempdir().unwrap();
+    // Whom a process trusts is read from its environment, so each has a process.
+    for (trusted, counts, arrive) in [(pem, "(0, 8)", 1), (stranger, "(8, 8)", 0)] {
+        let file = folder.path().join("trusted.pem");
+        std::fs::write(&file, trusted).unwrap();
+        let (listener, address) = listen();
+        let server = Arc::clone(&server);
+        let receiver = receive_within(listener, "200 OK", move |stream| {
+            StreamOwned::new(ServerConnection::new(Arc::clone(&server)).unwrap(), stream)
+        });
+        let name = "spans_go_by_https_to_a_receiver_that_is_trusted_and_to_no_other";
+        let told = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(COLLECTOR, format!("https://{address}"))
+            .env("SSL_CERT_FILE", &file)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&told.stdout).into_owned();
+        assert!(told.contains(&format!("lost and all: {counts}")), "{told}");
+        enough(&address);
+        assert_eq!(receiver.join().unwrap().len(), arrive);
+    }
 }
