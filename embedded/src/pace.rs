@@ -16,8 +16,6 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::sys::resource::{UsageWho, getrusage};
-
 /// A read that takes longer than this went to the disk, or waited for a processor.
 const SLOW: Duration = Duration::from_micros(100);
 /// How many reads go to workers after a slow one.
@@ -40,10 +38,19 @@ fn take(count: &AtomicU32) -> bool {
     count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
 }
 
-/// How often this thread has waited for something other than a processor.
+/// How often this thread has waited for something other than a processor, where that is known.
+#[cfg(target_os = "linux")]
 fn waits() -> Option<i64> {
+    use nix::sys::resource::{UsageWho, getrusage};
+
     let usage = getrusage(UsageWho::RUSAGE_THREAD).ok()?;
     Some(usage.voluntary_context_switches())
+}
+
+/// Not known: a read that is slow while it is watched counts as one from a disk.
+#[cfg(not(target_os = "linux"))]
+fn waits() -> Option<i64> {
+    None
 }
 
 impl Pace {
@@ -88,6 +95,7 @@ mod tests {
     }
 
     /// As on a busy machine: the thread has enough to do, or would like to.
+    #[cfg(target_os = "linux")]
     fn delayed() -> Option<()> {
         let began = Instant::now();
         while began.elapsed() < LONG {
@@ -110,6 +118,7 @@ mod tests {
         assert_eq!(pace.here(quick), None);
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_read_that_was_slow_for_want_of_a_processor_sends_none_away() {
         let pace = Pace::default();
