@@ -114,39 +114,33 @@ impl Catalog<'_> {
         values: impl SerializeRow + Copy,
         operation: Operation,
     ) -> Result<QueryResult> {
-        attempts(self.read_by(statement, values, operation)).await
-    }
-
-    async fn read_by(
-        &self,
-        statement: &PreparedStatement,
-        values: impl SerializeRow + Copy,
-        operation: Operation,
-    ) -> Result<QueryResult> {
-        let (mut asked, mut overtaken) = (0, 0);
-        let other = self.core.map(|core| core.elsewhere(statement));
-        loop {
-            let statement = other.as_ref().filter(|_| asked > 0).unwrap_or(statement);
-            let error = match self.session.execute_unpaged(statement, values).await {
-                Ok(result) => return Ok(result),
-                Err(error) => error,
-            };
-            asked += u32::from(matches!(error, ExecutionError::RequestTimeout(_)));
-            let again = if was_overtaken(&error) {
-                overtaken += 1;
-                overtaken < READS
-            } else {
-                asked == 1 && matches!(error, ExecutionError::RequestTimeout(_))
-            };
-            if !again {
-                return Err(from_execution(&error, Work::Read, operation));
+        attempts(async {
+            let (mut asked, mut overtaken) = (0, 0);
+            let other = self.core.map(|core| core.elsewhere(statement));
+            loop {
+                let statement = other.as_ref().filter(|_| asked > 0).unwrap_or(statement);
+                let error = match self.session.execute_unpaged(statement, values).await {
+                    Ok(result) => return Ok(result),
+                    Err(error) => error,
+                };
+                asked += u32::from(matches!(error, ExecutionError::RequestTimeout(_)));
+                let again = if was_overtaken(&error) {
+                    overtaken += 1;
+                    overtaken < READS
+                } else {
+                    asked == 1 && matches!(error, ExecutionError::RequestTimeout(_))
+                };
+                if !again {
+                    return Err(from_execution(&error, Work::Read, operation));
+                }
+                if overtaken > 0 {
+                    // At different times than whoever else was overtaken.
+                    let pause = fastrand::u64(1..=20 << overtaken);
+                    tokio::time::sleep(Duration::from_millis(pause)).await;
+                }
             }
-            if overtaken > 0 {
-                // At different times than whoever else was overtaken.
-                let pause = fastrand::u64(1..=20 << overtaken);
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-            }
-        }
+        })
+        .await
     }
 
     /// The record under a key.

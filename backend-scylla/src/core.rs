@@ -133,53 +133,45 @@ impl Core {
         values: impl SerializeRow + Copy,
         bytes: usize,
     ) -> Result<QueryResult> {
-        attempts(self.attempt(operation, work, statement, values, bytes)).await
-    }
-
-    async fn attempt(
-        &self,
-        operation: Operation,
-        work: Work,
-        statement: &PreparedStatement,
-        values: impl SerializeRow + Copy,
-        bytes: usize,
-    ) -> Result<QueryResult> {
-        let session = self.session(operation)?;
-        let _place = self.limit.enter(operation, bytes).await?;
-        let begun = (work != Work::Read).then(|| self.unsettled.begin(self.config.attempt()));
-        Counters::add(&self.counters.requests);
-        let mut result = session.execute_unpaged(statement, values).await;
-        // The node that was asked may have done it all the same.
-        let lost = result.as_ref().is_err_and(is_lost);
-        if lost {
-            if let Err(ExecutionError::RequestTimeout(_)) = &result {
-                Counters::add(&self.counters.silent_attempts);
-            }
-            let statement = self.elsewhere(statement);
-            // On the heap, since this is rare and would double what every request carries.
-            result = Box::pin(session.execute_unpaged(&statement, values)).await;
-        }
-        match result {
-            Ok(result) => {
-                if let Some(begun) = begun {
-                    begun.settled();
+        attempts(async {
+            let session = self.session(operation)?;
+            let _place = self.limit.enter(operation, bytes).await?;
+            let begun = (work != Work::Read).then(|| self.unsettled.begin(self.config.attempt()));
+            Counters::add(&self.counters.requests);
+            let mut result = session.execute_unpaged(statement, values).await;
+            // The node that was asked may have done it all the same.
+            let lost = result.as_ref().is_err_and(is_lost);
+            if lost {
+                if let Err(ExecutionError::RequestTimeout(_)) = &result {
+                    Counters::add(&self.counters.silent_attempts);
                 }
-                Ok(result)
+                let statement = self.elsewhere(statement);
+                // On the heap, since this is rare and would double what every request carries.
+                result = Box::pin(session.execute_unpaged(&statement, values)).await;
             }
-            Err(error) => {
-                let mut error = from_execution(&error, work, operation);
-                if lost && work != Work::Read {
-                    // A refusal now does not tell what became of the first request.
-                    error = error.with_outcome(Outcome::Unknown);
+            match result {
+                Ok(result) => {
+                    if let Some(begun) = begun {
+                        begun.settled();
+                    }
+                    Ok(result)
                 }
-                if let Some(begun) = begun
-                    && error.outcome() == Outcome::NotApplied
-                {
-                    begun.settled();
+                Err(error) => {
+                    let mut error = from_execution(&error, work, operation);
+                    if lost && work != Work::Read {
+                        // A refusal now does not tell what became of the first request.
+                        error = error.with_outcome(Outcome::Unknown);
+                    }
+                    if let Some(begun) = begun
+                        && error.outcome() == Outcome::NotApplied
+                    {
+                        begun.settled();
+                    }
+                    Err(error)
                 }
-                Err(error)
             }
-        }
+        })
+        .await
     }
 }
 
