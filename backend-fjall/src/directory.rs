@@ -128,7 +128,7 @@ pub(crate) fn is_at(folder: &Path) -> bool {
 
 /// The error for a store that is not there.
 pub(crate) fn no_store(path: &Path) -> Error {
-    let message = "there is no store: name another path, or ask for it to be created";
+    let message = "nothing is here: check the path, or open it with create=true";
     Error::new(ErrorKind::NoStore, Operation::Open, message)
         .with_backend(BACKEND)
         .with_context("path", path.display())

@@ -27,6 +27,19 @@ impl TreeKey {
         }
     }
 
+    /// The first eight bytes as a big-endian word, with zeros behind a shorter key. Of two
+    /// keys whose heads differ, the one with the lower head is the lower one.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        match self {
+            Self::Inline { words: [head, ..], .. } => *head,
+            Self::Long(bytes) => {
+                let [head, ..] = words_of(bytes);
+                head
+            }
+        }
+    }
+
     /// A byte that differs between most keys.
     pub(crate) fn tag(&self) -> u8 {
         let mixed = match self {
@@ -94,7 +107,14 @@ impl PartialOrd for TreeKey {
 }
 
 impl Ord for TreeKey {
+    #[inline]
     fn cmp(&self, other: &Self) -> Ordering {
+        self.head().cmp(&other.head()).then_with(|| self.cmp_whole(other))
+    }
+}
+
+impl TreeKey {
+    fn cmp_whole(&self, other: &Self) -> Ordering {
         match (self, other) {
             // Equal words are one key, or one that goes on with zeros where the other ends.
             (Self::Inline { words, len }, Self::Inline { words: theirs, len: their_len }) => {

@@ -29,6 +29,7 @@ fn check(tree: &Tree, model: &Model) {
     let mut bounds = Vec::new();
     for (i, branch) in tree.root.parts(0).enumerate() {
         assert!(branch.size() <= FANOUT);
+        assert!(branch.rest.iter().map(|(bound, _)| bound.head()).eq(branch.heads.iter().copied()));
         bounds.extend(i.checked_sub(1).map(|i| tree.root.rest[i].0.clone()));
         bounds.extend(branch.rest.iter().map(|(bound, _)| bound.clone()));
     }

@@ -83,7 +83,7 @@ impl Directory {
                 return Err(at(error(
                     ErrorKind::NoStore,
                     Operation::Open,
-                    "there is no store here: check the path, or open it with create=true",
+                    "nothing is here: check the path, or open it with create=true",
                 )));
             }
             make_folder(path).map_err(io)?;

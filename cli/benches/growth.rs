@@ -28,7 +28,7 @@ use pinstate_core::config::{Config, OpenOptions, Registry};
 use pinstate_core::digest::{Digest, Kind};
 use pinstate_core::format::ndjson::{NdjsonDecoder, NdjsonEncoder};
 use pinstate_core::format::{Encoder, Leniency};
-use pinstate_core::pin::{ImportOverrides, Zone, encode};
+use pinstate_core::pin::{ImportOverrides, PinView, Zone, encode};
 use pinstate_core::transfer::{ExportOptions, ImportOptions, Unwatched, export, import};
 use pinstate_core::{CheckedScan, Clock, ListOptions, NamespaceName, ScanOptions, State, Store};
 use pinstate_fjall::FjallFactory;
@@ -125,12 +125,11 @@ fn part(file: &Path, from: u64, to: u64) -> impl tokio::io::AsyncRead + Send + U
 async fn list(state: &State) -> u64 {
     let mut list = state.list(ListOptions::new()).await.unwrap();
     let (mut seen, mut allocations) = (0, 0);
-    while let Some(page) = list.next_page().await.unwrap() {
-        for item in &page.items {
-            allocations += item.as_ref().unwrap().view().unwrap().allocations().count();
-            seen += 1;
-        }
-    }
+    let mut look = |pin: Result<PinView<'_>, _>| {
+        allocations += pin.unwrap().allocations().count();
+        seen += 1;
+    };
+    while list.next_views(&mut look).await.unwrap().is_some() {}
     assert!(allocations as u64 >= seen);
     seen
 }

@@ -65,6 +65,13 @@ impl Choice {
         self.named.clone().map_or_else(|| self.default_store(None), Ok)
     }
 
+    /// The store to put under load or to take apart: one that was named. Nobody who names none
+    /// means the one with his pins.
+    pub(crate) fn store_to_test(&self) -> Outcome<String> {
+        let unnamed = || Failure::usage("name the store to test, as --store sled:PATH");
+        self.named.clone().ok_or_else(unnamed)
+    }
+
     /// The store that a backend's name alone stands for; a store's name or URI is itself.
     pub(crate) fn store_of_backend(&self, name: &str) -> Outcome<String> {
         if StoreUri::looks_like(name) || self.config.stores.contains_key(name) {

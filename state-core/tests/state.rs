@@ -9,7 +9,8 @@ use std::sync::Arc;
 use common::{bent_store, namespace};
 use futures::TryStreamExt;
 use pinstate_core::format::Leniency;
-use pinstate_core::pin::{Cid, PeerId, Pin, PinType, UnixSeconds};
+use pinstate_core::pin::{Cid, PeerId, Pin, PinType, PinView, UnixSeconds};
+use pinstate_core::state::{BadPin, ListItem};
 use pinstate_core::*;
 
 fn cid(n: u8) -> Cid {
@@ -38,16 +39,24 @@ async fn put_raw(state: &State, n: u8, value: &'static [u8]) {
     state.namespace().put(put, WriteOptions::new()).await.unwrap();
 }
 
+/// What is listed, by names, in whichever way.
 async fn names(state: &State, options: ListOptions) -> Vec<String> {
-    let list = state.list(options).await.unwrap().into_stream();
+    let list = state.list(options.clone()).await.unwrap().into_stream();
     let items: Vec<_> = list.try_collect().await.unwrap();
-    items
-        .iter()
-        .map(|item| match item {
-            Ok(pin) => pin.view().unwrap().name().to_owned(),
-            Err(bad) => format!("bad: {}", bad.fault),
-        })
-        .collect()
+    let named = |item: &ListItem| match item {
+        Ok(pin) => pin.view().unwrap().name().to_owned(),
+        Err(bad) => format!("bad: {}: {}, {:?}", bad.key, bad.fault, bad.raw),
+    };
+    let names: Vec<String> = items.iter().map(named).collect();
+
+    let mut list = state.list(options).await.unwrap();
+    let mut viewed = Vec::new();
+    let mut look = |pin: Result<PinView<'_>, BadPin>| {
+        viewed.push(pin.map_or_else(|bad| named(&Err(bad)), |view| view.name().to_owned()));
+    };
+    while list.next_views(&mut look).await.unwrap().is_some() {}
+    assert_eq!(viewed, names);
+    names
 }
 
 #[tokio::test]
@@ -132,10 +141,17 @@ async fn limits_and_cursors_leave_nothing_out_and_repeat_nothing() {
         loop {
             let mut list = state.list(options.clone()).await.unwrap();
             let before = seen.len();
+            let mut views = state.list(options.clone()).await.unwrap();
             while let Some(page) = list.next_page().await.unwrap() {
+                let mut viewed = Vec::new();
+                let look = |pin: Result<PinView<'_>, _>| viewed.push(pin.unwrap().cid());
+                assert_eq!(views.next_views(look).await.unwrap().as_ref(), Some(&page.cursor));
+                let keys = page.items.iter().map(|item| &item.as_ref().unwrap().key);
+                assert!(keys.map(Key::as_bytes).eq(viewed.iter().map(Cid::as_bytes)));
                 seen.extend(page.items.into_iter().map(|item| item.unwrap().key));
                 options.after = Some(page.cursor.to_string().parse().unwrap());
             }
+            assert_eq!(views.next_views(|_| ()).await.unwrap(), None);
             if seen.len() - before < usize::try_from(limit).unwrap() {
                 break;
             }

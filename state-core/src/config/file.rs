@@ -157,7 +157,12 @@ impl Config {
     pub fn store(&self, name: &str) -> Result<&StoreConfig> {
         self.stores.get(name).ok_or_else(|| {
             let names: Vec<&str> = self.stores.keys().map(String::as_str).collect();
-            invalid(if names.is_empty() {
+            invalid(if name.contains(std::path::is_separator) {
+                format!(
+                    "there is no store at {name}: check the path, or name by its backend the one \
+                     that is to be made, such as fjall:{name}"
+                )
+            } else if names.is_empty() {
                 format!("no store '{name}' is configured, nor any other: name one by URI, such as memory: or fjall:PATH")
             } else {
                 format!("no store '{name}' is configured; configured: {}", names.join(", "))

@@ -101,7 +101,12 @@ impl FromStr for Cid {
         let mut bytes = Vec::new();
         match parse_text(text.as_bytes(), &mut bytes) {
             Some(()) => Ok(Self(bytes.into())),
-            None => Err(fault("cid", format!("{text:?} is no CID"))),
+            None => Err(fault(
+                "cid",
+                format!(
+                    "{text:?} is no CID: give all of it, from Qm… or from the base's letter (b…)"
+                ),
+            )),
         }
     }
 }
@@ -182,6 +187,6 @@ mod tests {
             assert!(Cid::from_str(text).is_err(), "{text}");
         }
         let error = Cid::from_str("hello").unwrap_err();
-        assert_eq!(error.to_string(), "cid: \"hello\" is no CID");
+        assert!(error.to_string().starts_with("cid: \"hello\" is no CID: "), "{error}");
     }
 }

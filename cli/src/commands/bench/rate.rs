@@ -42,7 +42,7 @@ pub(super) async fn find(global: &Global, args: RateArgs, out: Output) -> Outcom
         ));
     }
     let stop = signal::watch();
-    let name = name_of(&Choice::new(global)?.store()?);
+    let name = name_of(&Choice::new(global)?.store_to_test()?);
     let stand = Stand::open(global, None, args.work.keep, out).await?;
     let result = async {
         let mut session = stand.begin(&name, &workload, args.work.seed, &stop).await?;

@@ -18,7 +18,7 @@ use self::plug::Stand;
 use self::results::Results;
 pub(crate) use self::show::read as result;
 use crate::args::Global;
-use crate::exit::{Exit, Failure, Outcome};
+use crate::exit::{Exit, Outcome};
 use crate::output::Output;
 use crate::session::Choice;
 use crate::{duration, logging, report, signal, traces};
@@ -135,9 +135,7 @@ pub(crate) async fn run(global: &Global, args: ConformanceArgs, out: Output) -> 
 
 async fn test(global: &Global, args: RunArgs, out: Output) -> Outcome {
     let choice = Choice::new(global)?;
-    let Some(store) = choice.named.clone() else {
-        return Err(Failure::usage("name the store to test, as --store sled:PATH"));
-    };
+    let store = choice.store_to_test()?;
     for id in &args.only {
         show::known(id)?;
     }
