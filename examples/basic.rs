@@ -12,7 +12,7 @@ use pinstate_sled::{SledConfig, SledStore};
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let config = SledConfig::new(folder.path().join("pins")).create();
-    let store: Arc<dyn Store> = Arc::new(SledStore::open(config).await?);
+    let store: Arc<dyn Store> = Arc::new(SledStore::open(&config).await?);
 
     let name = "default".parse()?;
     store.create_namespace(&name).await?;

@@ -12,14 +12,14 @@ use pinstate_core::config::{Config, OpenOptions, Registry};
 use pinstate_core::layer::{Layers, LimitOptions, RetryOptions};
 use pinstate_core::{CountOptions, Result};
 use pinstate_fjall::FjallFactory;
-use pinstate_memory::MemoryBackend;
+use pinstate_memory::MemoryFactory;
 use pinstate_sled::SledFactory;
 
 #[tokio::main]
 async fn main() -> Result<()> {
     let uri = std::env::args().nth(1).unwrap_or_else(|| "memory:".to_owned());
     // The backends that this program has: nothing registers itself.
-    let registry = Registry::new().with(MemoryBackend::new()).with(SledFactory).with(FjallFactory);
+    let registry = Registry::new().with(MemoryFactory::new()).with(SledFactory).with(FjallFactory);
     let config = Config::load(None, &[])?; // and PINSTATE_… variables
     let store = registry.open(&config, &uri, OpenOptions::create()).await?;
 

@@ -37,7 +37,7 @@ async fn serve(pins: State, stop: Arc<AtomicBool>) -> Result<u32> {
 async fn main() -> Result<()> {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let old = SledConfig::new(folder.path().join("old")).create();
-    let old: Arc<dyn Store> = Arc::new(SledStore::open(old).await?);
+    let old: Arc<dyn Store> = Arc::new(SledStore::open(&old).await?);
     let mut new = FjallConfig::new(folder.path().join("new"));
     new.create = true;
     let new: Arc<dyn Store> = Arc::new(FjallStore::open(&new).await?);

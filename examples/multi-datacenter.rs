@@ -29,12 +29,12 @@ fn config(host: &str, datacenter: &str) -> ScyllaConfig {
 
 async fn pin(host: &str, datacenter: &str) -> Result<()> {
     let config = config(host, datacenter);
-    create_schema(config.clone().create("dc1=2,dc2=1")).await?; // what is there stays as it is
+    create_schema(&config.clone().create("dc1=2,dc2=1")).await?; // what is there stays as it is
     let seen = doctor(&config).await?;
     for peer in &seen.peers {
         println!("{peer:?}");
     }
-    let store: Arc<dyn Store> = Arc::new(ScyllaStore::open(config.clone()).await?);
+    let store: Arc<dyn Store> = Arc::new(ScyllaStore::open(&config).await?);
     let store = config.layers().apply(store); // its deadline and retries
     let clock = Arc::new(Clock::open(Arc::clone(&store), ClockOptions::new()).await?);
     let pins = State::new(store.open_namespace(&"default".parse()?).await?, clock);

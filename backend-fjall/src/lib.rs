@@ -21,8 +21,8 @@
 //!
 //! # The rooms
 //!
-//! `config.rs` what a user may set; `store.rs` and `namespace.rs` the two traits of the
-//! contract; `directory.rs` the folder: marker, lock, leftovers; `journal.rs` what of the
+//! `config.rs` what a user may set, `factory.rs` how a store is opened by its name; `store.rs`
+//! and `namespace.rs` the two traits of the contract; `directory.rs` the folder: marker, lock, leftovers; `journal.rs` what of the
 //! engine's journal may be believed; `engine.rs` the opened engine and its keyspaces;
 //! `catalog.rs` namespaces and control records; `commit.rs` the one writer and its groups;
 //! `durability.rs` what an acknowledged write is safe from; `room.rs` a namespace and its end;
@@ -91,6 +91,7 @@ mod directory;
 mod durability;
 mod engine;
 mod error;
+mod factory;
 mod format;
 mod journal;
 mod moment;
@@ -103,8 +104,9 @@ mod split;
 mod stats;
 mod store;
 
-pub use config::{Compression, FjallConfig, FjallFactory};
+pub use config::{Compression, FjallConfig};
 pub use durability::Safety;
+pub use factory::FjallFactory;
 pub use store::FjallStore;
 
 /// The backend's name, as it stands in URIs, configuration files and errors.

@@ -21,8 +21,8 @@
 //! backend crate. Read them in this order:
 //!
 //! 1. `config.rs`: what a user may set. Unknown keys are refused, limits are checked once,
-//!    when the store is opened, and every error names the key. Its second half is the
-//!    factory that a program lists to offer the backend by name.
+//!    when the store is opened, and every error names the key. `factory.rs` is what a
+//!    program lists to offer the backend by name.
 //! 2. `store.rs`: [`MemoryStore`] is a [`Store`](pinstate_core::Store). First *who it is*
 //!    (`identity`) and *what it can do* (`capabilities`); then namespaces, which are made,
 //!    opened, listed, dropped and swapped one at a time; then control records, a small key
@@ -68,6 +68,7 @@
 //! go on. An atomic batch takes the lock once, so nobody sees half of it.
 
 mod config;
+mod factory;
 mod key;
 mod namespace;
 mod row;
@@ -76,7 +77,8 @@ mod store;
 mod table;
 mod tree;
 
-pub use config::{MemoryBackend, MemoryConfig};
+pub use config::MemoryConfig;
+pub use factory::MemoryFactory;
 pub use store::MemoryStore;
 
 /// The backend's name, as it stands in URIs, configuration files and errors.

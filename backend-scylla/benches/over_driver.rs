@@ -229,7 +229,7 @@ fn keep_to(cpus: &[usize]) {
 async fn compare(bed: &Bed, count: usize, rounds: usize) {
     let mut config = bed.config();
     config.num_conns = Some(CONNECTIONS);
-    let store = Arc::new(ScyllaStore::open(config.clone()).await.unwrap());
+    let store = Arc::new(ScyllaStore::open(&config).await.unwrap());
     let name = NamespaceName::default();
     store.create_namespace(&name).await.unwrap();
     let table = shared::table(&config).await;

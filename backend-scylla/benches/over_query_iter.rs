@@ -105,7 +105,7 @@ impl Sides {
     async fn of(config: &ScyllaConfig, builder: SessionBuilder) -> Self {
         let mut config = config.clone();
         config.num_conns = Some(CONNECTIONS);
-        let store = ScyllaStore::open(config.clone()).await.unwrap();
+        let store = ScyllaStore::open(&config).await.unwrap();
         let name = NamespaceName::default();
         let namespace = store.open_namespace(&name).await.unwrap();
         let table = shared::table(&config).await;
@@ -199,7 +199,7 @@ fn main() {
 
 /// Fills a new namespace; what a scan of it has to see.
 async fn fill(config: &ScyllaConfig, count: usize) -> Seen {
-    let store = ScyllaStore::open(config.clone()).await.unwrap();
+    let store = ScyllaStore::open(config).await.unwrap();
     let name = NamespaceName::default();
     store.create_namespace(&name).await.unwrap();
     let namespace = store.open_namespace(&name).await.unwrap();

@@ -47,9 +47,8 @@ pub struct SchemaReport {
 ///
 /// # Errors
 /// `Config` where a keyspace is to be made and `replication` is not set; the server's.
-pub async fn create_schema(mut config: ScyllaConfig) -> Result<SchemaReport> {
-    config.create = true;
-    let store = ScyllaStore::open(config).await?;
+pub async fn create_schema(config: &ScyllaConfig) -> Result<SchemaReport> {
+    let store = ScyllaStore::open(&ScyllaConfig { create: true, ..config.clone() }).await?;
     let made = make_default(&store).await;
     let report = match made {
         Ok(()) => report(&store).await,
@@ -70,9 +69,8 @@ async fn make_default(store: &ScyllaStore) -> Result<()> {
 ///
 /// # Errors
 /// Those of opening the store: what is missing, older, newer or foreign.
-pub async fn check_schema(mut config: ScyllaConfig) -> Result<SchemaReport> {
-    config.create = false;
-    let store = ScyllaStore::open(config).await?;
+pub async fn check_schema(config: &ScyllaConfig) -> Result<SchemaReport> {
+    let store = ScyllaStore::open(&ScyllaConfig { create: false, ..config.clone() }).await?;
     let report = report(&store).await;
     store.close().await?;
     report
@@ -84,9 +82,8 @@ pub async fn check_schema(mut config: ScyllaConfig) -> Result<SchemaReport> {
 ///
 /// # Errors
 /// Those of opening the store, and the server's.
-pub async fn upgrade_schema(mut config: ScyllaConfig) -> Result<(SchemaReport, Vec<String>)> {
-    config.create = false;
-    let store = ScyllaStore::open(config).await?;
+pub async fn upgrade_schema(config: &ScyllaConfig) -> Result<(SchemaReport, Vec<String>)> {
+    let store = ScyllaStore::open(&ScyllaConfig { create: false, ..config.clone() }).await?;
     let done = async {
         let report = report(&store).await?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

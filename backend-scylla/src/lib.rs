@@ -7,8 +7,8 @@
 //! # async fn example() -> Result<()> {
 //! let config = ScyllaConfig::new(["10.0.0.1", "10.0.0.2"], "ipfs_pins").with_local_dc("dc1");
 //! // Once, by whoever may: what 'pinstate schema create --replication dc1=3' does.
-//! create_schema(config.clone().create("dc1=3")).await?;
-//! let store = ScyllaStore::open(config).await?;
+//! create_schema(&config.clone().create("dc1=3")).await?;
+//! let store = ScyllaStore::open(&config).await?;
 //! let pins = store.open_namespace(&"default".parse()?).await?;
 //! let key = Key::copy_from(b"the bytes of a CID");
 //! pins.put(Put::new(key.clone(), "a pin", Version(1)), WriteOptions::if_newer()).await?;
@@ -84,7 +84,7 @@
 //!
 //! # The rooms
 //!
-//! `config.rs` what may be set; `open.rs` whether it fits the cluster; `session.rs` the
+//! `config.rs` what may be set, `factory.rs` how a store is opened by its name; `open.rs` whether it fits the cluster; `session.rs` the
 //! driver's session, `translate.rs` where it reaches nodes; `schema.rs`, `ddl.rs`,
 //! `tables.rs`, `admin.rs` keyspaces and tables;
 //! `statements.rs` all statements; `catalog.rs` lightweight transactions, on which
@@ -176,6 +176,7 @@ mod count;
 mod ddl;
 mod doctor;
 mod error;
+mod factory;
 mod grace;
 mod health;
 mod limit;
@@ -201,11 +202,12 @@ mod watch;
 pub use admin::run_statement;
 pub use admin::{SchemaReport, check_schema, create_schema, show_schema, upgrade_schema};
 pub use config::{
-    Compression, GoDuration, Level, LogLevel, RetryPolicy, Retryable, ScyllaConfig, ScyllaFactory,
-    SerialLevel, TlsConfig,
+    Compression, GoDuration, Level, LogLevel, RetryPolicy, Retryable, ScyllaConfig, SerialLevel,
+    TlsConfig,
 };
 pub use doctor::{Doctor, Peer, doctor};
 pub use error::BACKEND;
+pub use factory::ScyllaFactory;
 pub use schema::{Dialect, Replication, SCHEMA};
 pub use stats::Stats;
 pub use store::ScyllaStore;

@@ -100,7 +100,7 @@ impl ScyllaStore {
     /// keyspaces or tables are missing and making them was not asked for; `Incompatible`
     /// for a schema of another version or of something else; `Unavailable`, `Timeout` and
     /// `PermissionDenied` as the cluster answers.
-    pub async fn open(config: ScyllaConfig) -> Result<Self> {
+    pub async fn open(config: &ScyllaConfig) -> Result<Self> {
         Self::open_with(config, Tables::New).await
     }
 
@@ -110,16 +110,16 @@ impl ScyllaStore {
     /// # Errors
     /// As [`open`](Self::open).
     #[doc(hidden)]
-    pub async fn open_pooled(config: ScyllaConfig, pool: TablePool) -> Result<Self> {
+    pub async fn open_pooled(config: &ScyllaConfig, pool: TablePool) -> Result<Self> {
         Self::open_with(config, Tables::Pool(pool)).await
     }
 
-    async fn open_with(config: ScyllaConfig, tables: Tables) -> Result<Self> {
-        let reached = reach(&config).await?;
+    async fn open_with(config: &ScyllaConfig, tables: Tables) -> Result<Self> {
+        let reached = reach(config).await?;
         if config.create {
-            reached.create(&config).await?;
+            reached.create(config).await?;
         }
-        Self::on(reached, config, tables).await
+        Self::on(reached, config.clone(), tables).await
     }
 
     /// Opens the store of a cluster that was reached.

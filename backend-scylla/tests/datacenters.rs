@@ -81,13 +81,13 @@ async fn requests_stay_in_the_local_datacenter_unless_failover_is_configured() {
     config.attempt_timeout = Some(GoDuration(Duration::from_secs(5)));
     config.page_timeout = Some(GoDuration(Duration::from_secs(5)));
     config.demote_after = GoDuration(Duration::from_secs(2));
-    let store = ScyllaStore::open(config.clone()).await.unwrap();
+    let store = ScyllaStore::open(&config).await.unwrap();
     let name = NamespaceName::default();
     store.create_namespace(&name).await.unwrap();
     let pins = store.open_namespace(&name).await.unwrap();
     let mut roams = config.clone();
     roams.dc_failover = true;
-    let roaming = ScyllaStore::open(roams).await.unwrap();
+    let roaming = ScyllaStore::open(&roams).await.unwrap();
     let roaming_pins = roaming.open_namespace(&name).await.unwrap();
     let rows = (0..ROWS).map(|i| Put::new(key(i), "1", Version(1)).into()).collect();
     pins.apply(rows, BatchOptions::if_newer()).await.unwrap().into_result().unwrap();
@@ -149,13 +149,13 @@ async fn a_datacenter_without_replicas_is_refused_at_open() {
         Err(error) => panic!("{error}"),
     };
     let config = bed.config();
-    let store = ScyllaStore::open(config.clone()).await.unwrap();
+    let store = ScyllaStore::open(&config).await.unwrap();
     store.close().await.unwrap();
     for (local_dc, told) in [(Some("dc2"), "no replica"), (None, "local_dc"), (Some("dc9"), "dc1")]
     {
         let mut elsewhere = config.clone();
         elsewhere.local_dc = local_dc.map(str::to_owned);
-        let refused = ScyllaStore::open(elsewhere).await.unwrap_err();
+        let refused = ScyllaStore::open(&elsewhere).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Config, "{refused}");
         assert!(refused.to_string().contains(told), "{local_dc:?}: {refused}");
     }

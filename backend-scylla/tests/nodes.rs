@@ -44,7 +44,7 @@ async fn in_the_end<T>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T, S
 }
 
 async fn open(config: &ScyllaConfig, name: &NamespaceName) -> (ScyllaStore, Arc<dyn Namespace>) {
-    let store = ScyllaStore::open(config.clone()).await.unwrap();
+    let store = ScyllaStore::open(config).await.unwrap();
     if store.list_namespaces().await.unwrap().is_empty() {
         store.create_namespace(name).await.unwrap();
     }

@@ -108,7 +108,7 @@ fn at(bed: &Bed, number: usize) -> ScyllaConfig {
 }
 
 async fn refused(config: &ScyllaConfig, kind: ErrorKind, parts: &[&str]) -> Error {
-    let error = match ScyllaStore::open(config.clone()).await {
+    let error = match ScyllaStore::open(config).await {
         Ok(_) => panic!("let in, and expected {parts:?}"),
         Err(error) => error,
     };
@@ -174,7 +174,7 @@ async fn every_data_operation(store: &ScyllaStore) {
 }
 
 async fn made(config: &ScyllaConfig) {
-    let store = ScyllaStore::open(config.clone()).await.unwrap();
+    let store = ScyllaStore::open(config).await.unwrap();
     store.create_namespace(&pins()).await.unwrap();
     store.close().await.unwrap();
 }
@@ -186,7 +186,7 @@ async fn certificates_are_checked() {
 
     let good = at(bed, GOOD);
     made(&good).await;
-    let store = ScyllaStore::open(good.clone()).await.unwrap();
+    let store = ScyllaStore::open(&good).await.unwrap();
     every_data_operation(&store).await;
     // Health tells that the others are not let in: they could not make up a quorum.
     let health = store.health().await.unwrap();
@@ -216,7 +216,7 @@ async fn certificates_are_checked() {
     named.tls.server_names = vec!["elsewhere.testbed".to_owned()];
     unavailable(&named, "not valid for name").await;
     named.tls.server_names.push(node_name(DNS_ONLY));
-    let store = ScyllaStore::open(named.clone()).await.unwrap();
+    let store = ScyllaStore::open(&named).await.unwrap();
     assert!(store.list_namespaces().await.unwrap().len() == 1);
     store.close().await.unwrap();
     // A name is no excuse for a chain that leads elsewhere, nor for age.
@@ -233,7 +233,7 @@ async fn certificates_are_checked() {
     blind.tls.ca_file = None;
     blind.tls.insecure_skip_verify = true;
     for start in 1..=2 {
-        let store = ScyllaStore::open(blind.clone()).await.unwrap();
+        let store = ScyllaStore::open(&blind).await.unwrap();
         store.close().await.unwrap();
         assert_eq!(warnings(), start);
     }
@@ -262,7 +262,7 @@ async fn a_role_with_select_and_modify_does_all_with_data_and_nothing_else() {
     made(&owner).await;
 
     let app = role(bed, &owner, "app", &["SELECT", "MODIFY"]).await;
-    let store = ScyllaStore::open(app).await.unwrap();
+    let store = ScyllaStore::open(&app).await.unwrap();
     every_data_operation(&store).await;
     let health = store.health().await.unwrap();
     assert!(health.ready, "{health:?}");
@@ -273,7 +273,7 @@ async fn a_role_with_select_and_modify_does_all_with_data_and_nothing_else() {
 
     // What is missing is named, and nothing was done.
     let reader = role(bed, &owner, "reader", &["SELECT"]).await;
-    let store = ScyllaStore::open(reader).await.unwrap();
+    let store = ScyllaStore::open(&reader).await.unwrap();
     let pins = store.open_namespace(&pins()).await.unwrap();
     let error = pins.put(put("z", 1), WriteOptions::if_newer()).await.unwrap_err();
     assert_eq!(
@@ -326,13 +326,13 @@ async fn a_changed_password_is_read_from_its_file_at_the_next_login() {
     traces();
     let Some(bed) = roles() else { return };
     let (config, _folder, file) = with_password_file(bed, "rotated").await;
-    let store = ScyllaStore::open(config.clone()).await.unwrap();
+    let store = ScyllaStore::open(&config).await.unwrap();
     bed.run(format!("ALTER ROLE rotated WITH PASSWORD = '{MARKER}2'")).await;
     std::fs::write(&file, format!("{MARKER}2\n")).unwrap();
     // The server may go by the old one for a moment.
     let mut tries = 0;
     let again = loop {
-        match ScyllaStore::open(config.clone()).await {
+        match ScyllaStore::open(&config).await {
             Ok(store) => break store,
             Err(error) => assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}"),
         }
@@ -358,7 +358,7 @@ async fn an_open_store_logs_in_with_the_changed_password_when_its_connections_br
     let relay = Relay::start(node).await;
     config.hosts = vec![relay.address.to_string()];
     config.address_translation = [(node.to_string(), relay.address.to_string())].into();
-    let store = ScyllaStore::open(config.clone()).await.unwrap();
+    let store = ScyllaStore::open(&config).await.unwrap();
     let namespace = store.open_namespace(&pins()).await.unwrap();
     let key = Key::copy_from(b"before and after");
     let put = async |version| {
@@ -419,7 +419,7 @@ async fn nothing_that_fails_tells_a_secret() {
                 Ok(report) => shown.push(format!("{report:?} {}", json(&report))),
                 Err(error) => shown.push(told(&error)),
             }
-            shown.push(told(&ScyllaStore::open(config).await.unwrap_err()));
+            shown.push(told(&ScyllaStore::open(&config).await.unwrap_err()));
         }
     }
     // The statements of these tests that make roles have passwords in them; the store's none.

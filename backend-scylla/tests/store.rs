@@ -69,7 +69,7 @@ async fn what_is_missing_is_not_made_without_being_asked_for() {
     let mut config = bed.config();
     config.create = false;
     let error = refusal(
-        ScyllaStore::open(config.clone()).await,
+        ScyllaStore::open(&config).await,
         ErrorKind::NoStore,
         "pinstate schema create --replication dc1=1",
     );
@@ -80,42 +80,45 @@ async fn what_is_missing_is_not_made_without_being_asked_for() {
     let replication = "{'class': 'NetworkTopologyStrategy', 'dc1': 1}";
     bed.run(format!("CREATE KEYSPACE \"{}\" WITH replication = {replication}", config.keyspace))
         .await;
-    let opened = ScyllaStore::open(config.clone()).await;
+    let opened = ScyllaStore::open(&config).await;
     refusal(opened, ErrorKind::NoStore, "the keyspace of its control records");
     bed.run(format!(
         "CREATE KEYSPACE \"{}_control\" WITH replication = {replication}",
         config.keyspace
     ))
     .await;
-    let opened = ScyllaStore::open(config.clone()).await;
+    let opened = ScyllaStore::open(&config).await;
     refusal(opened, ErrorKind::NoStore, "control.control' is not");
     // The tables alone are no store, and are not taken for an empty one.
     let text = show_schema(&config, Some(Dialect::Cassandra)).await.unwrap().pop().unwrap();
     bed.run(text).await;
-    refusal(ScyllaStore::open(config).await, ErrorKind::NoStore, "no store was made in them");
+    refusal(ScyllaStore::open(&config).await, ErrorKind::NoStore, "no store was made in them");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_datacenter_lists_the_real_ones() {
     let Some(bed) = bed() else { return };
     let config = bed.config().with_local_dc("dcx");
-    refusal(ScyllaStore::open(config).await, ErrorKind::Config, "it has: dc1");
+    refusal(ScyllaStore::open(&config).await, ErrorKind::Config, "it has: dc1");
     let mut config = bed.config();
     config.replication = Some("dcx=1".into());
-    refusal(ScyllaStore::open(config).await, ErrorKind::Config, "it has: dc1");
+    refusal(ScyllaStore::open(&config).await, ErrorKind::Config, "it has: dc1");
     let mut config = bed.config();
     config.replication = None;
-    refusal(ScyllaStore::open(config).await, ErrorKind::Config, "'replication' does not say");
+    refusal(ScyllaStore::open(&config).await, ErrorKind::Config, "'replication' does not say");
     let mut config = bed.config();
     config.consistency = Level::Two;
-    refusal(ScyllaStore::open(config).await, ErrorKind::Config, "needs 2 replicas");
+    refusal(ScyllaStore::open(&config).await, ErrorKind::Config, "needs 2 replicas");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn eight_openers_make_one_store() {
     let Some(bed) = bed() else { return };
     let config = bed.config();
-    let openers = (0..8).map(|_| tokio::spawn(ScyllaStore::open(config.clone())));
+    let openers = (0..8).map(|_| {
+        let config = config.clone();
+        tokio::spawn(async move { ScyllaStore::open(&config).await })
+    });
     let mut uuids = BTreeSet::new();
     for opener in openers.collect::<Vec<_>>() {
         let store = opener.await.unwrap().unwrap();
@@ -162,10 +165,10 @@ async fn schemas_of_others_and_other_versions_are_refused() {
 async fn schema_is_made_checked_and_tidied_up() {
     let Some(bed) = bed() else { return };
     let config = bed.config();
-    let made = create_schema(config.clone()).await.unwrap();
+    let made = create_schema(&config).await.unwrap();
     assert_eq!(made.problems, [""; 0]);
     assert_eq!(made.namespaces.len(), 1);
-    assert_eq!(create_schema(config.clone()).await.unwrap(), made, "made twice");
+    assert_eq!(create_schema(&config).await.unwrap(), made, "made twice");
     // What a process left that died between making a table and naming it: one of long ago,
     // and one that may be just being made.
     let ks = &config.keyspace;
@@ -176,14 +179,14 @@ async fn schema_is_made_checked_and_tidied_up() {
             .await
             .unwrap();
     }
-    let found = check_schema(config.clone()).await.unwrap();
+    let found = check_schema(&config).await.unwrap();
     assert_eq!(found.left_over, [old, &new]);
-    let (_, removed) = upgrade_schema(config.clone()).await.unwrap();
+    let (_, removed) = upgrade_schema(&config).await.unwrap();
     assert_eq!(removed, [old]);
-    assert_eq!(check_schema(config.clone()).await.unwrap().left_over, [new]);
+    assert_eq!(check_schema(&config).await.unwrap().left_over, [new]);
     let table = &made.namespaces[0].1;
     run_statement(&config, &format!("ALTER TABLE \"{ks}\".{table} DROP d")).await.unwrap();
-    let problems = check_schema(config).await.unwrap().problems;
+    let problems = check_schema(&config).await.unwrap().problems;
     assert!(problems[0].contains("lacks the column d"), "{problems:?}");
 }
 
@@ -192,7 +195,7 @@ async fn a_marker_keeps_older_puts_out_whatever_became_of_tombstones() {
     let Some(bed) = bed() else { return };
     let (place, store, pins) = opened(bed).await;
     let if_newer = WriteOptions::if_newer();
-    let table = check_schema(place.config.clone()).await.unwrap().namespaces[0].1.clone();
+    let table = check_schema(&place.config).await.unwrap().namespaces[0].1.clone();
     let marker = |id: &str, version: i64| {
         format!(
             "UPDATE \"{}\".{table} USING TIMESTAMP {version} SET d = true WHERE cid = \
@@ -376,10 +379,10 @@ async fn a_scan_gives_each_row_once_in_order_and_counts_agree() {
 async fn a_dropped_table_ends_the_handles_of_other_processes_too() {
     let Some(bed) = bed() else { return };
     let config = bed.config();
-    let one = ScyllaStore::open(config.clone()).await.unwrap();
+    let one = ScyllaStore::open(&config).await.unwrap();
     let name: NamespaceName = "pins".parse().unwrap();
     one.create_namespace(&name).await.unwrap();
-    let two = ScyllaStore::open(config).await.unwrap();
+    let two = ScyllaStore::open(&config).await.unwrap();
     let handle = two.open_namespace(&name).await.unwrap();
     handle.put(put("k", "v", 1), WriteOptions::if_newer()).await.unwrap();
     one.drop_namespace(&name).await.unwrap();

@@ -17,7 +17,7 @@ use raw::RawSled;
 
 fn main() {
     over_raw::run::<RawSled>(DEFAULT_CACHE, |runtime, path| {
-        let store = SledStore::open(SledConfig::new(path).create());
-        Arc::new(runtime.block_on(store).unwrap())
+        let config = SledConfig::new(path).create();
+        Arc::new(runtime.block_on(SledStore::open(&config)).unwrap())
     });
 }

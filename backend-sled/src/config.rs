@@ -1,21 +1,14 @@
-//! How a sled store is opened, and the factory that opens one from configuration.
+//! What a user may set.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
-use async_trait::async_trait;
-use pinstate_core::config::{
-    BackendFactory, ByteSize, Description, OpenOptions, Settings, StoreUri, invalid,
-};
-use pinstate_core::layer::Layers;
-use pinstate_core::{Capabilities, Result, Store};
+use pinstate_core::Result;
+use pinstate_core::config::{ByteSize, invalid};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::directory;
 use crate::durability::Safety;
 use crate::error::BACKEND;
-use crate::store::{SledStore, capabilities};
 
 /// The engine's page cache unless configured: with it the process stays under 256 MiB while
 /// two million pins are imported (see the [crate docs](crate)).
@@ -93,61 +86,5 @@ impl SledConfig {
             return refuse(format!("'cache' is {}: the least is {MIN_CACHE}", self.cache));
         }
         Ok(())
-    }
-}
-
-/// Opens sled stores from configuration: `sled:PATH?durability=process&cache=64MiB`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SledFactory;
-
-#[async_trait]
-impl BackendFactory for SledFactory {
-    fn name(&self) -> &'static str {
-        BACKEND
-    }
-
-    fn aliases(&self) -> &'static [&'static str] {
-        &[]
-    }
-
-    fn about(&self) -> &'static str {
-        "embedded, in one folder, for one process at a time"
-    }
-
-    fn description(&self) -> Description {
-        Description::of::<SledConfig>()
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        capabilities(Safety::default())
-    }
-
-    fn uri_settings(&self, uri: &StoreUri) -> Result<figment::value::Dict> {
-        if uri.path().is_empty() {
-            return Err(invalid("a sled store's URI names its folder, as in sled:/var/lib/pins")
-                .with_backend(BACKEND));
-        }
-        Ok([("path".to_owned(), uri.path().into())].into())
-    }
-
-    fn check(&self, settings: &Settings) -> Result<()> {
-        let config = settings.extract::<SledConfig>()?;
-        config.check().map_err(|error| settings.refuse_all(&error))
-    }
-
-    fn layers(&self, _settings: &Settings) -> Result<Layers> {
-        // A call that is under way only needs its time: a deadline or a retry would only
-        // break it off.
-        Ok(Layers::none())
-    }
-
-    fn is_at(&self, folder: &Path) -> bool {
-        directory::is_at(folder)
-    }
-
-    async fn open(&self, settings: &Settings, options: OpenOptions) -> Result<Arc<dyn Store>> {
-        let mut config: SledConfig = settings.extract()?;
-        config.create |= options.create;
-        Ok(Arc::new(SledStore::open(config).await?))
     }
 }

@@ -4,7 +4,7 @@
 //! # use pinstate_core::{Key, Put, ReadOptions, Result, Store, Version, WriteOptions};
 //! # use pinstate_sled::{SledConfig, SledStore};
 //! # async fn example() -> Result<()> {
-//! let store = SledStore::open(SledConfig::new("/var/lib/pinstate/main").create()).await?;
+//! let store = SledStore::open(&SledConfig::new("/var/lib/pinstate/main").create()).await?;
 //! store.create_namespace(&"pins".parse()?).await?;
 //! let pins = store.open_namespace(&"pins".parse()?).await?;
 //! let key = Key::copy_from(b"the bytes of a CID");
@@ -18,9 +18,9 @@
 //!
 //! # The rooms
 //!
-//! `config.rs` what a user may set; `store.rs` and `namespace.rs` the two traits of the
-//! contract; `engine.rs` the opened engine with its workers, where each call crosses from async
-//! to blocking; `rows.rs`, `scan.rs`
+//! `config.rs` what a user may set, `factory.rs` how a store is opened by its name; `store.rs`
+//! and `namespace.rs` the two traits of the contract; `engine.rs` the opened engine with its
+//! workers, where each call crosses from async to blocking; `rows.rs`, `scan.rs`
 //! and `split.rs` what is done in one tree; `ahead.rs` the pages that are read before they
 //! are asked for; `room.rs` a namespace's tree and its end; `catalog.rs` namespaces and
 //! control records; `commit.rs` group commit; `durability.rs` what a barrier is; `format.rs`
@@ -99,6 +99,7 @@ mod directory;
 mod durability;
 mod engine;
 mod error;
+mod factory;
 mod format;
 mod namespace;
 mod room;
@@ -108,7 +109,8 @@ mod split;
 mod stats;
 mod store;
 
-pub use config::{DEFAULT_CACHE, MIN_CACHE, SledConfig, SledFactory};
+pub use config::{DEFAULT_CACHE, MIN_CACHE, SledConfig};
 pub use durability::Safety;
 pub use error::BACKEND;
+pub use factory::SledFactory;
 pub use store::SledStore;

@@ -66,12 +66,13 @@ impl SledStore {
     /// `NoStore` where there is none and [`create`](SledConfig::create) is not asked for;
     /// `Locked` where it is open elsewhere; `Incompatible` for a newer format or a folder
     /// of something else, which stays untouched; `Corrupt` for damaged files.
-    pub async fn open(config: SledConfig) -> Result<Self> {
+    pub async fn open(config: &SledConfig) -> Result<Self> {
         let (answer, opened) = oneshot::channel();
+        let config = config.clone();
         std::thread::Builder::new()
             .name("pinstate-open".into())
             // A store that nobody waits for any more closes right here.
-            .spawn(move || drop(answer.send(Self::open_blocking(config))))
+            .spawn(move || drop(answer.send(Self::open_blocking(&config))))
             .map_err(|e| from_io(e, Operation::Open))?;
         opened.await.map_err(|_| panicked(Operation::Open))?
     }
@@ -80,9 +81,9 @@ impl SledStore {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn open_blocking(config: SledConfig) -> Result<Self> {
+    pub fn open_blocking(config: &SledConfig) -> Result<Self> {
         config.check()?;
-        let (engine, marker) = Engine::open(&config, |db, marker, is_new| {
+        let (engine, marker) = Engine::open(config, |db, marker, is_new| {
             if is_new {
                 catalog::create(db, marker)?;
             }
@@ -100,7 +101,7 @@ impl SledStore {
         Ok(Self {
             identity: StoreIdentity::new(marker.uuid, BACKEND, FORMAT, location),
             capabilities: Arc::new(capabilities(config.durability)),
-            config,
+            config: config.clone(),
             engine: Arc::new(engine),
             closed: Arc::new(tokio::sync::Mutex::new(false)),
         })

@@ -38,7 +38,7 @@ fn text(i: usize) -> String {
 /// Opens and reads all: how many rows there are, each of them as it was stored.
 async fn read(path: &Path) -> Result<usize, ErrorKind> {
     let kind = |e: pinstate_core::Error| e.kind();
-    let store = SledStore::open(SledConfig::new(path)).await.map_err(kind)?;
+    let store = SledStore::open(&SledConfig::new(path)).await.map_err(kind)?;
     let pins = store.open_namespace(&name("pins")).await.map_err(kind)?;
     let mut scan = pins.scan(ScanOptions::new()).await.map_err(kind)?;
     let mut rows = 0;

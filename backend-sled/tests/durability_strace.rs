@@ -24,7 +24,7 @@ fn writer() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().unwrap();
     runtime.block_on(async move {
         let config = SledConfig::new(&path).create().with_durability(safety);
-        let store = SledStore::open(config.with_cache(ByteSize(8 << 20))).await.unwrap();
+        let store = SledStore::open(&config.with_cache(ByteSize(8 << 20))).await.unwrap();
         let pins = namespace(&store, "pins").await;
         for i in 0..5 {
             store_text(&*pins, &format!("k{i}"), &format!("mark-{i}."), 1).await;

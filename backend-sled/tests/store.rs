@@ -66,15 +66,15 @@ async fn everything_is_there_after_reopening() {
 async fn a_store_is_open_once_and_only_where_there_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
-    assert_eq!(kind(SledStore::open(SledConfig::new(&path)).await), ErrorKind::NoStore);
+    assert_eq!(kind(SledStore::open(&SledConfig::new(&path)).await), ErrorKind::NoStore);
     assert!(!path.exists());
     let store = create(&path).await;
     let pins = namespace(&store, "pins").await;
-    assert_eq!(kind(SledStore::open(SledConfig::new(&path)).await), ErrorKind::Locked);
+    assert_eq!(kind(SledStore::open(&SledConfig::new(&path)).await), ErrorKind::Locked);
     drop(store);
     // A handle keeps the store open.
     store_text(&*pins, "a", "b", 1).await;
-    assert_eq!(kind(SledStore::open(SledConfig::new(&path)).await), ErrorKind::Locked);
+    assert_eq!(kind(SledStore::open(&SledConfig::new(&path)).await), ErrorKind::Locked);
     drop(pins);
     for _ in 0..20 {
         let store = open(&path).await;
@@ -103,21 +103,21 @@ async fn a_newer_format_and_a_foreign_database_stay_as_they_are() {
     };
     let before = image();
     let config = || SledConfig::new(&path).create();
-    assert_eq!(kind(SledStore::open(config()).await), ErrorKind::Incompatible);
+    assert_eq!(kind(SledStore::open(&config()).await), ErrorKind::Incompatible);
     assert_eq!(image(), before);
 
     let foreign = folder.path().join("foreign");
     drop(sled::open(&foreign).unwrap());
     let count = fs::read_dir(&foreign).unwrap().count();
     let config = SledConfig::new(&foreign).create();
-    assert_eq!(kind(SledStore::open(config).await), ErrorKind::Incompatible);
+    assert_eq!(kind(SledStore::open(&config).await), ErrorKind::Incompatible);
     assert_eq!(fs::read_dir(&foreign).unwrap().count(), count);
 
     // Another store's marker beside these files.
     let other = folder.path().join("other");
     create(&other).await.close().await.unwrap();
     fs::copy(other.join("pinstate.store"), &marker).unwrap();
-    assert_eq!(kind(SledStore::open(SledConfig::new(&path)).await), ErrorKind::Corrupt);
+    assert_eq!(kind(SledStore::open(&SledConfig::new(&path)).await), ErrorKind::Corrupt);
 }
 
 #[tokio::test]

@@ -32,7 +32,7 @@ use pinstate_core::pin::{ImportOverrides, PinView, Zone, encode};
 use pinstate_core::transfer::{ExportOptions, ImportOptions, Unwatched, export, import};
 use pinstate_core::{CheckedScan, Clock, ListOptions, NamespaceName, ScanOptions, State, Store};
 use pinstate_fjall::FjallFactory;
-use pinstate_memory::MemoryBackend;
+use pinstate_memory::MemoryFactory;
 use pinstate_sled::SledFactory;
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ fn write(path: &Path, count: u64) -> Vec<u64> {
 }
 
 async fn open(uri: &str) -> (Arc<dyn Store>, State) {
-    let registry = Registry::new().with(MemoryBackend::new()).with(SledFactory).with(FjallFactory);
+    let registry = Registry::new().with(MemoryFactory::new()).with(SledFactory).with(FjallFactory);
     let store = registry.open(&Config::default(), uri, OpenOptions::create()).await.unwrap();
     let name = NamespaceName::default();
     store.create_namespace(&name).await.unwrap();

@@ -20,7 +20,7 @@ pub(crate) fn registry() -> Registry {
     #[cfg(not(feature = "fjall"))]
     let registry = registry.with_left_out("fjall", "fjall");
     #[cfg(feature = "memory")]
-    let registry = registry.with(pinstate_memory::MemoryBackend::new());
+    let registry = registry.with(pinstate_memory::MemoryFactory::new());
     #[cfg(not(feature = "memory"))]
     let registry = registry.with_left_out("memory", "memory");
     #[cfg(feature = "sled")]

@@ -72,7 +72,7 @@ async fn main() {
     side_by_side("memory", &memory(), &memory(), rows).await;
     let folder = tempfile::tempdir().unwrap();
     let sled = async |name: &str| {
-        SledStore::open(SledConfig::new(folder.path().join(name)).create()).await.unwrap()
+        SledStore::open(&SledConfig::new(folder.path().join(name)).create()).await.unwrap()
     };
     let (left, right) = (sled("left").await, sled("right").await);
     side_by_side("sled", &left, &right, rows).await;

@@ -53,10 +53,10 @@ async fn main() {
     let hosts = cluster.access().contact_points.iter().map(ToString::to_string);
     let mut config = ScyllaConfig::new(hosts, "compared").with_local_dc("dc1").create("dc1=3");
     config.timeout = GoDuration(std::time::Duration::from_secs(60));
-    let remote = ScyllaStore::open(config).await.unwrap();
+    let remote = ScyllaStore::open(&config).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     let config = SledConfig::new(folder.path().join("left")).create();
-    let local = SledStore::open(config).await.unwrap();
+    let local = SledStore::open(&config).await.unwrap();
     let both = Differing::fill(&local, &remote, rows).await;
     let (left, right) = (
         Arc::new(StoredPins::new("left", Arc::clone(&both.left))),

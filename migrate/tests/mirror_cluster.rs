@@ -37,7 +37,7 @@ async fn open(target: String) -> Arc<dyn Store> {
     // With patience for a slow machine.
     config.timeout = GoDuration(Duration::from_secs(60));
     config.attempt_timeout = Some(GoDuration(Duration::from_secs(15)));
-    let store = Arc::new(ScyllaStore::open(config).await.unwrap());
+    let store = Arc::new(ScyllaStore::open(&config).await.unwrap());
     Layers::standard().apply(store)
 }
 

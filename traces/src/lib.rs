@@ -40,18 +40,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use pinstate_core::Result;
 use pinstate_core::config::TracesConfig;
 use tracing::{Metadata, Subscriber, warn};
-use tracing_opentelemetry::OpenTelemetryLayer;
+use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use self::counted::Counts;
 use self::setup::Setup;
-
-/// What takes the spans in.
-pub type Spans<S> = OpenTelemetryLayer<S, SdkTracer>;
 
 /// Spans under way to a collector.
 #[derive(Debug)]
@@ -80,7 +77,10 @@ impl Traces {
 
     /// What takes the spans in.
     #[must_use]
-    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> Spans<S> {
+    pub fn layer<S>(&self) -> impl Layer<S> + Send + Sync + use<S>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer("pinstate"))
             .with_context_activation(false)

@@ -74,7 +74,7 @@ pub(crate) async fn session(builder: SessionBuilder, config: &ScyllaConfig) -> S
 
 /// The table of the only namespace, as statements name it.
 pub(crate) async fn table(config: &ScyllaConfig) -> String {
-    let table = check_schema(config.clone()).await.unwrap().namespaces[0].1.clone();
+    let table = check_schema(config).await.unwrap().namespaces[0].1.clone();
     format!("\"{}\".{table}", config.keyspace)
 }
 

@@ -1,4 +1,8 @@
+use pinstate_core::Result;
+use pinstate_core::config::{BackendFactory, Settings, StoreUri};
+
 use super::*;
+use crate::ScyllaFactory;
 
 fn resolve(uri: &str) -> Result<ScyllaConfig> {
     let uri: StoreUri = uri.parse()?;

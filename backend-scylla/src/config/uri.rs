@@ -12,7 +12,7 @@ use pinstate_core::{Error, Result};
 use crate::error::BACKEND;
 
 /// The keys and values that the part of a URI before the question mark stands for.
-pub(super) fn settings(uri: &StoreUri) -> Result<Dict> {
+pub(crate) fn settings(uri: &StoreUri) -> Result<Dict> {
     match uri.rest().strip_prefix('@') {
         Some(file) => from_file(Path::new(file)),
         None => from_authority(uri),

@@ -182,7 +182,7 @@ async fn read(pins: &dyn Namespace, key: &Key) -> Option<Record> {
 /// Makes the store and what is there from the beginning, with all the patience of `config`:
 /// nodes that have just come up are slow.
 async fn fill(config: &ScyllaConfig, clock: &Clock) {
-    let store = ScyllaStore::open(config.clone()).await.unwrap();
+    let store = ScyllaStore::open(config).await.unwrap();
     store.create_namespace(&NamespaceName::default()).await.unwrap();
     let store = config.layers().apply(Arc::new(store));
     let pins = store.open_namespace(&NamespaceName::default()).await.unwrap();
@@ -235,7 +235,7 @@ impl Load {
         config.attempt_timeout = Some(GoDuration(Duration::from_secs(3)));
         config.page_timeout = Some(GoDuration(Duration::from_secs(3)));
         config.demote_after = GoDuration(Duration::from_secs(1));
-        let store = Arc::new(ScyllaStore::open(config.clone()).await.unwrap());
+        let store = Arc::new(ScyllaStore::open(&config).await.unwrap());
         let layered = config.layers().apply(Arc::clone(&store) as Arc<dyn Store>);
         let pins = layered.open_namespace(&NamespaceName::default()).await.unwrap();
 

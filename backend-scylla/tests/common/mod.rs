@@ -145,7 +145,7 @@ impl Bed {
 
     /// Opens the store of a place.
     pub(crate) async fn open(&self, place: &Place) -> pinstate_core::Result<ScyllaStore> {
-        ScyllaStore::open_pooled(place.config.clone(), place.pool.clone()).await
+        ScyllaStore::open_pooled(&place.config, place.pool.clone()).await
     }
 }
 

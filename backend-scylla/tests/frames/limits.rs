@@ -12,7 +12,7 @@ async fn opening_ends_where_a_node_never_prepares() {
         vec![RequestRule(prepare, RequestReaction::drop_frame())]
     };
     let open = async |proxied: &Proxied| {
-        let open = ScyllaStore::open(proxied.config.clone());
+        let open = ScyllaStore::open(&proxied.config);
         tokio::time::timeout(Duration::from_secs(60), open).await.expect("opening hangs")
     };
     // One of three, then all.

@@ -68,7 +68,7 @@ async fn site() -> Option<&'static Site> {
         config.page_size = PAGE;
         // Patience for a slow machine; whoever needs less says so.
         config.demote_after = millis(60_000);
-        let store = ScyllaStore::open(config.clone()).await.unwrap();
+        let store = ScyllaStore::open(&config).await.unwrap();
         for name in ["pins", "rows"] {
             store.create_namespace(&name.parse().unwrap()).await.unwrap();
         }
@@ -98,12 +98,12 @@ impl Ground {
         let name = namespace.parse().unwrap();
         let mut proxied = Proxied::start(&site.bed.cluster, &site.config).await;
         change(&mut proxied.config);
-        let store = Arc::new(ScyllaStore::open(proxied.config.clone()).await.unwrap());
+        let store = Arc::new(ScyllaStore::open(&proxied.config).await.unwrap());
         let pins = store.open_namespace(&name).await.unwrap();
         let layers = proxied.config.layers();
         let layered = layers.apply(Arc::clone(&store) as Arc<dyn Store>);
         let layered = layered.open_namespace(&name).await.unwrap();
-        let direct = ScyllaStore::open(site.config.clone()).await.unwrap();
+        let direct = ScyllaStore::open(&site.config).await.unwrap();
         let truth = direct.open_namespace(&name).await.unwrap();
         Some(Self { proxied, store, pins, layered, direct, truth })
     }

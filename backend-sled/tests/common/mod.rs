@@ -24,11 +24,11 @@ pub(crate) fn put(k: &str, value: &str, version: i64) -> Put {
 }
 
 pub(crate) async fn create(path: &Path) -> SledStore {
-    SledStore::open(SledConfig::new(path).create()).await.unwrap()
+    SledStore::open(&SledConfig::new(path).create()).await.unwrap()
 }
 
 pub(crate) async fn open(path: &Path) -> SledStore {
-    SledStore::open(SledConfig::new(path)).await.unwrap()
+    SledStore::open(&SledConfig::new(path)).await.unwrap()
 }
 
 /// The namespace of that name, created where it is missing.

@@ -50,11 +50,11 @@ impl Plug for Sled {
 #[async_trait]
 impl Site for Folder {
     async fn open(&self) -> Result<Arc<dyn Store>> {
-        Ok(Arc::new(SledStore::open(self.config.clone().create()).await?))
+        Ok(Arc::new(SledStore::open(&self.config.clone().create()).await?))
     }
 
     async fn open_existing(&self) -> Option<Result<Arc<dyn Store>>> {
-        let opened = SledStore::open(self.config.clone()).await;
+        let opened = SledStore::open(&self.config).await;
         Some(opened.map(|store| Arc::new(store) as Arc<dyn Store>))
     }
 

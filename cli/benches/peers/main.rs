@@ -155,7 +155,7 @@ fn on_cluster(cluster: &Cluster, pins: &Arc<Pins>, runtime: &Arc<Runtime>) -> (S
     let mut config = ScyllaConfig::new([host.to_string()], "peers").with_local_dc(&dc);
     config.attempt_timeout = Some(GoDuration(Duration::from_secs(15)));
     let made = config.clone().create(format!("{dc}=1"));
-    runtime.block_on(pinstate_scylla::create_schema(made)).unwrap();
+    runtime.block_on(pinstate_scylla::create_schema(&made)).unwrap();
     let builder = cluster.session_builder().unwrap();
     (uri, RawDriver::new(&config, builder, pins, runtime))
 }

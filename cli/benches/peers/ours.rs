@@ -12,7 +12,7 @@ use pinstate_core::state::StoredPin;
 use pinstate_core::transfer::{ExportOptions, ImportOptions, Unwatched, export, import};
 use pinstate_core::{Clock, CountOptions, ListOptions, NamespaceName, ReadOptions, State, Store};
 use pinstate_fjall::FjallFactory;
-use pinstate_memory::MemoryBackend;
+use pinstate_memory::MemoryFactory;
 use pinstate_scylla::ScyllaFactory;
 use pinstate_sled::SledFactory;
 use tokio::runtime::Runtime;
@@ -71,7 +71,7 @@ impl Ours {
             Where::Cluster(uri) => (uri.clone(), which.parse().unwrap()),
         };
         let registry = Registry::new()
-            .with(MemoryBackend::new())
+            .with(MemoryFactory::new())
             .with(SledFactory)
             .with(FjallFactory)
             .with(ScyllaFactory::new());

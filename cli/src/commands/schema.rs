@@ -69,11 +69,11 @@ pub(crate) async fn run(global: &Global, command: SchemaCommand, out: Output) ->
         SchemaCommand::Show(args) => show(config, args, out).await,
         SchemaCommand::Create(args) => {
             take(&mut config, args);
-            told(cql::create_schema(config).await?, &[], out)
+            told(cql::create_schema(&config).await?, &[], out)
         }
-        SchemaCommand::Check => told(cql::check_schema(config).await?, &[], out),
+        SchemaCommand::Check => told(cql::check_schema(&config).await?, &[], out),
         SchemaCommand::Upgrade => {
-            let (report, removed) = cql::upgrade_schema(config).await?;
+            let (report, removed) = cql::upgrade_schema(&config).await?;
             told(report, &removed, out)
         }
     }

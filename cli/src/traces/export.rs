@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use pinstate_core::config::TracesConfig;
-use pinstate_traces::{Spans, Traces, is_ours};
+use pinstate_traces::{Traces, is_ours};
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, warn};
 use tracing_subscriber::filter::FilterFn;
@@ -11,11 +11,12 @@ use tracing_subscriber::{Layer, Registry, reload};
 
 use crate::signal;
 
+type Spans = Box<dyn Layer<Registry> + Send + Sync>;
 type Which = FilterFn<fn(&Metadata<'_>) -> bool>;
 
 /// Begins to listen to spans.
 struct Listen {
-    spans: reload::Handle<Option<Spans<Registry>>, Registry>,
+    spans: reload::Handle<Option<Spans>, Registry>,
     which: reload::Handle<Which, Registry>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) fn configure(config: &TracesConfig) {
         let traces = traces.ok()??;
         let listen = LISTEN.get()?;
         // Both fail only where the subscriber is gone, and it is there to the end.
-        let _ = listen.spans.reload(Some(traces.layer()));
+        let _ = listen.spans.reload(Some(traces.layer().boxed()));
         let _ = listen.which.reload(which(is_ours, LevelFilter::DEBUG));
         signal::before_the_end(end);
         Some(traces)

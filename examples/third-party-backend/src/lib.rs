@@ -7,6 +7,7 @@
 //! the disk: there is no moment at which a dropped future could leave half a write.
 
 mod config;
+mod factory;
 mod log;
 mod namespace;
 mod store;
@@ -16,7 +17,8 @@ use std::io;
 
 use pinstate_core::{Error, ErrorKind, Operation};
 
-pub use config::{LogConfig, LogFactory};
+pub use config::LogConfig;
+pub use factory::LogFactory;
 pub use store::LogStore;
 
 /// The backend's name, in errors and reports.

@@ -88,7 +88,7 @@ struct Scene {
 }
 
 pub(crate) async fn sled(folder: PathBuf) -> Arc<dyn Store> {
-    Arc::new(SledStore::open(SledConfig::new(folder).create()).await.unwrap())
+    Arc::new(SledStore::open(&SledConfig::new(folder).create()).await.unwrap())
 }
 
 fn name() -> NamespaceName {

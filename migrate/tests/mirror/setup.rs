@@ -146,5 +146,5 @@ pub(crate) async fn put_before(namespace: &dyn Namespace, of: &str, value: &str,
 
 pub(crate) async fn sled(folder: &TempDir, name: &str) -> Arc<dyn Store> {
     let config = SledConfig::new(folder.path().join(name)).create();
-    Arc::new(SledStore::open(config).await.unwrap())
+    Arc::new(SledStore::open(&config).await.unwrap())
 }

@@ -26,7 +26,7 @@ pub(crate) fn memory() -> Arc<dyn Store> {
 
 pub(crate) async fn sled(folder: &Path) -> Arc<dyn Store> {
     let config = SledConfig::new(folder).create();
-    Layers::standard().apply(Arc::new(SledStore::open(config).await.unwrap()))
+    Layers::standard().apply(Arc::new(SledStore::open(&config).await.unwrap()))
 }
 
 pub(crate) fn default() -> NamespaceName {
