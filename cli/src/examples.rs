@@ -140,14 +140,26 @@ const EXAMPLES: &[(&str, &[(&str, &str)])] = &[
         "bench run",
         &[
             ("bench run --store sled:/tmp/bench --rate 1000", "a load of 1,000 a second"),
-            ("bench run --closed 8 --duration 1m --report report", "eight clients, a minute long"),
+            (
+                "bench run --store fjall:/tmp/bench --closed 8 --duration 1m --report report",
+                "eight clients, a minute long",
+            ),
         ],
     ),
     (
         "bench find-rate",
-        &[("bench find-rate --slo 'p99<5ms'", "find the highest rate that keeps a promise")],
+        &[(
+            "bench find-rate --store sled:/tmp/bench --slo 'p99<5ms'",
+            "find the highest rate that keeps a promise",
+        )],
     ),
-    ("bench restart", &[("bench restart --preload 1000000", "time how long opening takes")]),
+    (
+        "bench restart",
+        &[(
+            "bench restart --store fjall:/tmp/bench --preload 1000000",
+            "time how long opening takes",
+        )],
+    ),
     (
         "compare",
         &[(

@@ -114,7 +114,7 @@ fn what_makes_no_sense_is_refused_before_anything_is_opened() {
         place.run(args).fails_with(2, text);
     }
     // The store with the user's pins is not meant by who names none.
-    for command in [["bench", "run"], ["bench", "find-rate"]] {
+    for command in [["bench", "run"], ["bench", "find-rate"], ["bench", "restart"]] {
         run(place.bare().args(command)).fails_with(2, "name the store to test");
     }
     place.run(&["bench", "run", "--workload", "none.toml"]).fails_with(1, "none.toml");

@@ -29,9 +29,8 @@ impl Stand {
         out: Output,
     ) -> Outcome<Self> {
         let mut choice = Choice::new(global)?;
-        if let Some(store) = store {
-            choice.named = Some(store.to_owned());
-        }
+        choice.named =
+            Some(store.map_or_else(|| choice.store_to_test(), |store| Ok(store.to_owned()))?);
         let session = Session::open_choice(choice, global, out, Access::Create).await?;
         let id = Uuid::new_v4().simple().to_string();
         let made = async {
