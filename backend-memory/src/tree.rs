@@ -88,10 +88,10 @@ impl<C: Clone> Node<C> {
         if self.rest.len() < most {
             return None;
         }
-        let heads = self.heads.split_off(most / 2 + 1);
-        self.heads.truncate(most / 2);
+        let mut heads = self.heads.split_off(most / 2);
         let mut upper = self.rest.split_off(most / 2).into_iter();
         let (bound, first) = upper.next()?;
+        heads.remove(0);
         Some((bound, Self { first, heads, rest: upper.collect() }))
     }
 }
