@@ -22,8 +22,9 @@
 //! # The rooms
 //!
 //! `config.rs` what a user may set, `factory.rs` how a store is opened by its name; `store.rs`
-//! and `namespace.rs` the two traits of the contract; `directory.rs` the folder: marker, lock, leftovers; `journal.rs` what of the
-//! engine's journal may be believed; `engine.rs` the opened engine and its keyspaces;
+//! and `namespace.rs` the two traits of the contract; `directory.rs` the folder: marker, lock,
+//! leftovers; `journal.rs` what of the engine's journal may be believed; `engine.rs` the opened
+//! engine and its keyspaces;
 //! `catalog.rs` namespaces and control records; `commit.rs` the one writer and its groups;
 //! `durability.rs` what an acknowledged write is safe from; `room.rs` a namespace and its end;
 //! `readers.rs` where reads are made; `rows.rs` a namespace at one moment, `scan.rs` and

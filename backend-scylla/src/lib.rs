@@ -84,8 +84,8 @@
 //!
 //! # The rooms
 //!
-//! `config.rs` what may be set, `factory.rs` how a store is opened by its name; `open.rs` whether it fits the cluster; `session.rs` the
-//! driver's session, `translate.rs` where it reaches nodes; `schema.rs`, `ddl.rs`,
+//! `config.rs` what may be set, `factory.rs` how a store is opened by its name; `open.rs`
+//! whether it fits the cluster; `session.rs` the driver's session, `translate.rs` where it reaches nodes; `schema.rs`, `ddl.rs`,
 //! `tables.rs`, `admin.rs` keyspaces and tables;
 //! `statements.rs` all statements; `catalog.rs` lightweight transactions, on which
 //! `control.rs` and the namespaces of `store.rs` stand; `core.rs` what a store's parts

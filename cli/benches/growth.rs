@@ -16,6 +16,9 @@
 
 #![allow(missing_docs, clippy::print_stdout, clippy::unwrap_used, clippy::indexing_slicing)]
 
+#[path = "shared/views.rs"]
+mod views;
+
 use std::fs::File;
 use std::io::{BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
@@ -28,13 +31,14 @@ use pinstate_core::config::{Config, OpenOptions, Registry};
 use pinstate_core::digest::{Digest, Kind};
 use pinstate_core::format::ndjson::{NdjsonDecoder, NdjsonEncoder};
 use pinstate_core::format::{Encoder, Leniency};
-use pinstate_core::pin::{ImportOverrides, PinView, Zone, encode};
+use pinstate_core::pin::{ImportOverrides, Zone, encode};
 use pinstate_core::transfer::{ExportOptions, ImportOptions, Unwatched, export, import};
-use pinstate_core::{CheckedScan, Clock, ListOptions, NamespaceName, ScanOptions, State, Store};
+use pinstate_core::{CheckedScan, Clock, NamespaceName, ScanOptions, State, Store};
 use pinstate_fjall::FjallFactory;
 use pinstate_memory::MemoryFactory;
 use pinstate_sled::SledFactory;
 use serde_json::{Value, json};
+use views::views;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -123,15 +127,9 @@ fn part(file: &Path, from: u64, to: u64) -> impl tokio::io::AsyncRead + Send + U
 }
 
 async fn list(state: &State) -> u64 {
-    let mut list = state.list(ListOptions::new()).await.unwrap();
-    let (mut seen, mut allocations) = (0, 0);
-    let mut look = |pin: Result<PinView<'_>, _>| {
-        allocations += pin.unwrap().allocations().count();
-        seen += 1;
-    };
-    while list.next_views(&mut look).await.unwrap().is_some() {}
-    assert!(allocations as u64 >= seen);
-    seen
+    let (seen, allocations) = views(state).await;
+    assert!(allocations >= seen);
+    seen as u64
 }
 
 async fn digest(state: &State) -> u64 {

@@ -63,6 +63,7 @@ pub(crate) const BARS: &[Bar] = &[
     Bar { op: "add64", ours: "fjall", other: "Go pebble", other_op: None, wanted: Wanted::Told },
     Bar { op: "view64", ours: "memory", other: "", other_op: None, wanted: Wanted::Core(1.0) },
     Bar { op: "list", ours: "memory", other: "", other_op: None, wanted: Wanted::Core(5.0) },
+    Bar { op: "scan", ours: "memory", other: "", other_op: None, wanted: Wanted::Core(5.0) },
     cpu("add64", "scylla", "raw driver", 1.15),
     cpu("get64", "scylla", "raw driver", 1.15),
 ];

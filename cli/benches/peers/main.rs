@@ -34,6 +34,8 @@ mod raw_sled;
 #[path = "../../../backend-scylla/benches/shared/mod.rs"]
 mod scylla_shared;
 mod subject;
+#[path = "../shared/views.rs"]
+mod views;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

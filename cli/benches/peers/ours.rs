@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pinstate_core::config::{Config, OpenOptions, Registry};
 use pinstate_core::format::Leniency;
 use pinstate_core::format::ndjson::{NdjsonDecoder, NdjsonEncoder};
-use pinstate_core::pin::{ImportOverrides, PinView, Zone};
+use pinstate_core::pin::{ImportOverrides, Zone};
 use pinstate_core::state::StoredPin;
 use pinstate_core::transfer::{ExportOptions, ImportOptions, Unwatched, export, import};
 use pinstate_core::{Clock, CountOptions, ListOptions, NamespaceName, ReadOptions, State, Store};
@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 use crate::engine::look_at;
 use crate::pins::Pins;
 use crate::subject::{BATCH, CALLERS, Op, SINGLES, Spent, Subject, measured, share};
+use crate::views::views;
 
 /// Which backend, and where.
 pub(crate) enum Where {
@@ -186,26 +187,16 @@ impl Ours {
         })
     }
 
-    fn views(&self, state: &State) -> usize {
-        self.runtime.block_on(async {
-            let mut list = state.list(ListOptions::new()).await.unwrap();
-            let (mut seen, mut allocations) = (0, 0);
-            let mut look = |pin: Result<PinView<'_>, _>| {
-                allocations += pin.unwrap().allocations().count();
-                seen += 1;
-            };
-            while list.next_views(&mut look).await.unwrap().is_some() {}
-            assert_eq!(allocations, 3 * seen);
-            seen
-        })
-    }
-
     fn operate(&self, op: Op, state: &State) -> usize {
         match op {
             Op::Add => self.add(state),
             Op::Add64 | Op::Get64 | Op::View64 => self.singly(op, state),
             Op::GetMany => self.get_many(state),
-            Op::List => self.views(state),
+            Op::List => {
+                let (seen, allocations) = self.runtime.block_on(views(state));
+                assert_eq!(allocations, 3 * seen);
+                seen
+            }
             Op::Scan => {
                 let mut sum = 0;
                 let seen = self.list(state, |pin| sum += look_at(&pin.value));

@@ -105,7 +105,7 @@ pub(crate) async fn compare(global: &Global, args: CompareArgs, out: Output) -> 
     let mut result = async {
         let mut sessions = Vec::new();
         for (store, name) in args.stores.iter().zip(&names) {
-            let stand = Stand::open(global, Some(store), args.work.keep, out).await?;
+            let stand = Stand::open(global, store, args.work.keep, out).await?;
             stands.push(stand);
             if let Some(stand) = stands.last() {
                 out.note(format_args!("{} pins are put into {name}", workload.preload));

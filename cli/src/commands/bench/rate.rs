@@ -42,8 +42,9 @@ pub(super) async fn find(global: &Global, args: RateArgs, out: Output) -> Outcom
         ));
     }
     let stop = signal::watch();
-    let name = name_of(&Choice::new(global)?.store_to_test()?);
-    let stand = Stand::open(global, None, args.work.keep, out).await?;
+    let store = Choice::new(global)?.store_to_test()?;
+    let name = name_of(&store);
+    let stand = Stand::open(global, &store, args.work.keep, out).await?;
     let result = async {
         let mut session = stand.begin(&name, &workload, args.work.seed, &stop).await?;
         let seen = |_rate: f64, run: &_, kept: bool| {

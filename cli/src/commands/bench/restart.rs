@@ -58,7 +58,8 @@ pub(super) async fn restart(global: &Global, args: RestartArgs, out: Output) -> 
     }
     let stop = signal::watch();
     let pins = Pins::new(args.seed, PinShape::default());
-    let stand = Stand::open(global, None, false, out).await?;
+    let store = Choice::new(global)?.store_to_test()?;
+    let stand = Stand::open(global, &store, false, out).await?;
     let namespace = stand.namespace().clone();
     let filled = async {
         if !stand.is_persistent() {

@@ -39,8 +39,9 @@ pub(super) async fn run(global: &Global, args: RunArgs, out: Output) -> Outcome 
     let load = args.work.load(&workload, &args.pace)?;
     let _metrics = args.metrics.serve(global, out).await?;
     let stop = signal::watch();
-    let name = name_of(&Choice::new(global)?.store_to_test()?);
-    let stand = Stand::open(global, None, args.work.keep, out).await?;
+    let store = Choice::new(global)?.store_to_test()?;
+    let name = name_of(&store);
+    let stand = Stand::open(global, &store, args.work.keep, out).await?;
     let result = async {
         out.note(format_args!("{} pins are put there before", workload.preload));
         let session = stand.begin(&name, &workload, args.work.seed, &stop).await?;

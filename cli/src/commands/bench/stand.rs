@@ -21,16 +21,15 @@ pub(super) struct Stand {
 }
 
 impl Stand {
-    /// Opens the store that was named, or that the command line names, and makes the namespace.
+    /// Opens the store and makes the namespace.
     pub(super) async fn open(
         global: &Global,
-        store: Option<&str>,
+        store: &str,
         keep: bool,
         out: Output,
     ) -> Outcome<Self> {
         let mut choice = Choice::new(global)?;
-        choice.named =
-            Some(store.map_or_else(|| choice.store_to_test(), |store| Ok(store.to_owned()))?);
+        choice.named = Some(store.to_owned());
         let session = Session::open_choice(choice, global, out, Access::Create).await?;
         let id = Uuid::new_v4().simple().to_string();
         let made = async {
