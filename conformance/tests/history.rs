@@ -3,6 +3,8 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "history/dropping.rs"]
+mod dropping;
 #[path = "history/known.rs"]
 mod known;
 #[path = "history/oracle.rs"]

@@ -8,7 +8,8 @@
 //! JSON lines and checked again later.
 //!
 //! `event.rs` what a history is; `recorder.rs` how it is written down; `file.rs` how it is
-//! saved; `model.rs` one key as the contract has it; `search.rs` the search for an order;
+//! saved; `model.rs` one key as the contract has it; `search.rs` the search for an order, with
+//! `moments.rs`, `sets.rs` and `unread.rs` for what it keeps in mind;
 //! `shrink.rs` and `verdict.rs` what is said where there is none; `session.rs` the weaker
 //! promise; `promise.rs` what a history is judged by, and saved with;
 //! `observed.rs` the strongest that it shows, whatever was promised; `timeline.rs` what is
@@ -17,13 +18,16 @@
 mod event;
 mod file;
 mod model;
+mod moments;
 mod observed;
 mod promise;
 mod recorder;
 mod search;
 mod session;
+mod sets;
 mod shrink;
 mod timeline;
+mod unread;
 mod verdict;
 
 pub(crate) use event::Shown;

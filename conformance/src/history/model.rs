@@ -20,6 +20,16 @@ pub(super) enum Slot {
     Live(i64, ValueId),
 }
 
+impl Slot {
+    /// Whether whatever may come of the other may come of this.
+    pub(super) fn holds(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::Marker(low, high), Self::Marker(from, to)) => low <= from && to <= high,
+            _ => self == other,
+        }
+    }
+}
+
 /// An operation on one key with its answer, reduced to what matters.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Act {

@@ -7,12 +7,15 @@ use pinstate_core::Key;
 
 use super::event::{End, Event, History, Shown};
 use super::model::{Slot, Values};
-use super::search::{NEVER, Op, Outcome, search};
+use super::search::{NEVER, Op, Outcome, search, search_plainly};
 use super::shrink::shrink;
 
-/// Places that a search may give before it gives up, for each key. A legal history takes
-/// about one for each operation.
+/// Places that a search may try before it gives up, for each key. A legal history takes some
+/// for each operation.
 const BUDGET: u64 = 20_000_000;
+
+/// Places that may be tried for an explanation that is easier to follow.
+const PLAINLY: u64 = 100_000;
 
 /// What a check came to.
 #[derive(Clone, Debug)]
@@ -118,7 +121,11 @@ fn counterexample(
     let shown = shrink(ops, at);
     let events: Vec<&Event> = shown.iter().filter_map(|op| history.events.get(op.event)).collect();
     let (mut order, mut slots, mut culprit) = (Vec::new(), Vec::new(), None);
-    if let Outcome::Illegal(stuck) = search(&shown, &mut BUDGET.clone()) {
+    let mut outcome = search_plainly(&shown, &mut PLAINLY.clone());
+    if matches!(outcome, Outcome::Undecided) {
+        outcome = search(&shown, &mut BUDGET.clone());
+    }
+    if let Outcome::Illegal(stuck) = outcome {
         culprit = shown.iter().position(|op| op.returned == stuck.at);
         (order, slots) = (stuck.order, stuck.slots);
     }

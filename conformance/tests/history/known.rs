@@ -7,7 +7,7 @@ use pinstate_conformance::history::{
 };
 use pinstate_core::{Key, Version};
 
-use crate::simulation;
+use crate::{dropping, simulation};
 
 /// A history in the making.
 #[derive(Default)]
@@ -279,6 +279,15 @@ fn many_cancelled_writes_are_no_burden() {
         story = story.told(1, Call::Get, at, at + 1, record(100 + i));
     }
     story.legal();
+}
+
+/// Each may be left out, and there are as many orders as sets of them.
+#[test]
+fn many_dropped_writes_that_others_see_are_no_burden() {
+    for seed in 0..200 {
+        let verdict = check(&dropping::legal(4, 160, seed));
+        assert!(verdict.is_legal(), "seed {seed}: {verdict}");
+    }
 }
 
 #[test]
