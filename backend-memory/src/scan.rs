@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use pinstate_core::{Cursor, Operation, Page, Range, Result, Scan, ScanEnd, ScanOptions, ScanStep};
+use pinstate_core::{
+    Cursor, Operation, Page, Range, RecordView, Result, Scan, ScanEnd, ScanOptions, ScanStep, Shown,
+};
 
 use crate::namespace::Space;
-use crate::table::{Shown, Snapshot};
+use crate::table::{Parts, Snapshot, page, show};
+use crate::tree::Entry;
 
 /// Reads a snapshot in pages. Writers do not wait for it, nor does it wait for them.
 pub(crate) struct MemoryScan {
@@ -19,7 +22,7 @@ pub(crate) struct MemoryScan {
     /// The last row that was looked at.
     position: Option<Bytes>,
     page_rows: usize,
-    shown: Shown,
+    shown: Parts,
     given: u64,
 }
 
@@ -36,7 +39,7 @@ impl MemoryScan {
             range,
             position,
             page_rows: options.page_rows.max(1),
-            shown: Shown { keys_only: options.keys_only, markers: options.include_deleted },
+            shown: Parts { keys_only: options.keys_only, markers: options.include_deleted },
             given: 0,
         }
     }
@@ -50,25 +53,54 @@ impl MemoryScan {
             (None, None) => Bound::Unbounded,
         }
     }
+
+    /// The next rows, as they are `read` where there are any, with the place after them; at
+    /// the end `None`.
+    fn advance<T>(&mut self, read: impl FnOnce(&[&Entry]) -> T) -> Result<Option<(T, Cursor)>> {
+        if let Err(error) = self.space.check(Operation::Scan) {
+            self.snapshot = None;
+            return Err(error);
+        }
+        let (start, end) = (self.start(), self.range.end.as_deref());
+        let rows = self.snapshot.as_ref().map(|snapshot| snapshot.rows(start, end, self.page_rows));
+        let Some(rows) = rows.filter(|rows| !rows.is_empty()) else {
+            self.snapshot = None;
+            return Ok(None);
+        };
+        let last = rows.last().map(|(key, _)| key.to_bytes());
+        let read = read(&rows);
+        self.position.clone_from(&last);
+        let position = last.unwrap_or_default();
+        Ok(Some((read, Cursor { range: self.range.clone(), position })))
+    }
+
+    fn end(&self) -> ScanEnd {
+        ScanEnd::new(self.given)
+    }
 }
 
 #[async_trait]
 impl Scan for MemoryScan {
     async fn next(&mut self) -> Result<ScanStep> {
-        if let Err(error) = self.space.check(Operation::Scan) {
-            self.snapshot = None;
-            return Err(error);
-        }
-        let rows = self.snapshot.as_ref().map(|snapshot| {
-            snapshot.page(self.start(), self.range.end.as_deref(), self.page_rows, self.shown)
-        });
-        let Some((items, last)) = rows.and_then(|rows| Some((rows.items, rows.last?))) else {
-            self.snapshot = None;
-            return Ok(ScanStep::End(ScanEnd::new(self.given)));
+        let shown = self.shown;
+        let Some((items, cursor)) = self.advance(|rows| page(rows, shown))? else {
+            return Ok(ScanStep::End(self.end()));
         };
         self.given += items.len() as u64;
-        self.position = Some(last.clone());
-        let cursor = Cursor { range: self.range.clone(), position: last };
         Ok(ScanStep::Page(Page::new(items, cursor)))
+    }
+
+    fn show(&mut self, look: &mut dyn FnMut(RecordView<'_>)) -> Option<Result<Shown>> {
+        if self.shown.keys_only || self.shown.markers {
+            return None;
+        }
+        let shown = self.advance(|rows| show(rows, look));
+        Some(shown.map(|shown| match shown {
+            Some((rows, cursor)) => {
+                self.given += rows;
+                Shown::Rows(rows, cursor)
+            }
+            None => Shown::End(self.end()),
+        }))
     }
 }

@@ -3,11 +3,11 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
-use pinstate_core::{Key, Record, ScanItem};
+use pinstate_core::{Key, Record, RecordView, ScanItem};
 
 use crate::key::{INLINE_KEY_BYTES, TreeKey};
 use crate::row::{Row, SHARED_VALUE_BYTES, shared};
-use crate::tree::Tree;
+use crate::tree::{Entry, Tree};
 
 /// The rows of one namespace, with their number.
 #[derive(Default)]
@@ -56,16 +56,9 @@ pub(crate) struct Snapshot {
     rows: Tree,
 }
 
-/// Consecutive rows out of a snapshot.
-pub(crate) struct Rows {
-    pub(crate) items: Vec<ScanItem>,
-    /// The last row that was looked at, given or not; `None` where there was none.
-    pub(crate) last: Option<Bytes>,
-}
-
 /// What of each row a scan gives.
 #[derive(Clone, Copy)]
-pub(crate) struct Shown {
+pub(crate) struct Parts {
     pub(crate) keys_only: bool,
     pub(crate) markers: bool,
 }
@@ -81,50 +74,70 @@ impl Snapshot {
         self.rows.quantiles(parts)
     }
 
-    /// Looks at no more than `limit` rows from `start` on and before `end`, and gives those
-    /// that are to be shown.
-    ///
-    /// Keys and short values of a page are copied into one piece of memory. Sharing each of
-    /// them would write to a counter beside every row, all over memory, and cost more than
-    /// half of the scan's speed.
-    pub(crate) fn page(
+    /// No more than `limit` rows from `start` on and before `end`, in the order of keys.
+    pub(crate) fn rows(
         &self,
         start: Bound<&[u8]>,
         end: Option<&[u8]>,
         limit: usize,
-        shown: Shown,
-    ) -> Rows {
+    ) -> Vec<&Entry> {
         let (start, end) = (start.map(TreeKey::new), end.map(TreeKey::new));
-        let rows = self.rows.rows(start.as_ref(), end.as_ref(), limit);
-        let Some((last, _)) = rows.last() else {
-            return Rows { items: Vec::new(), last: None };
+        self.rows.rows(start.as_ref(), end.as_ref(), limit)
+    }
+}
+
+/// Those of the rows that are to be shown, as a scan gives them.
+///
+/// Keys and short values of a page are copied into one piece of memory. Sharing each of them
+/// would write to a counter beside every row, all over memory, and cost more than half of the
+/// scan's speed.
+pub(crate) fn page(rows: &[&Entry], shown: Parts) -> Vec<ScanItem> {
+    let copied = |row: &Row| match &row.value {
+        Some(value) if !shown.keys_only && value.len() < SHARED_VALUE_BYTES => value.len(),
+        _ => 0,
+    };
+    let size: usize = rows.iter().map(|(key, row)| key.len() + copied(row)).sum();
+    let mut memory = Vec::with_capacity(size + INLINE_KEY_BYTES);
+    for (key, row) in rows {
+        key.push(&mut memory);
+        if copied(row) > 0 {
+            memory.extend_from_slice(row.value.as_deref().unwrap_or_default());
+        }
+    }
+    let mut memory = Bytes::from(memory);
+    let mut items = Vec::with_capacity(rows.len());
+    for (key, row) in rows {
+        let key = Key::new(memory.split_to(key.len()));
+        let copy = memory.split_to(copied(row));
+        let record = match &row.value {
+            Some(_) if shown.keys_only => Record::live(key, Bytes::new(), row.version),
+            Some(value) => Record::live(key, shared(value).unwrap_or(copy), row.version),
+            None if shown.markers => Record::marker(key, row.version),
+            None => continue,
         };
-        let copied = |row: &Row| match &row.value {
-            Some(value) if !shown.keys_only && value.len() < SHARED_VALUE_BYTES => value.len(),
-            _ => 0,
-        };
-        let size: usize = rows.iter().map(|(key, row)| key.len() + copied(row)).sum();
-        let mut memory = Vec::with_capacity(size + INLINE_KEY_BYTES);
-        for (key, row) in &rows {
-            key.push(&mut memory);
-            if copied(row) > 0 {
-                memory.extend_from_slice(row.value.as_deref().unwrap_or_default());
+        items.push(Ok(record));
+    }
+    items
+}
+
+const TOUCHED: usize = 64;
+
+/// Shows the live ones of the rows where they stand; gives how many those are.
+pub(crate) fn show(rows: &[&Entry], look: &mut dyn FnMut(RecordView<'_>)) -> u64 {
+    let mut live = 0;
+    let mut memory = Vec::with_capacity(INLINE_KEY_BYTES);
+    for rows in rows.chunks(TOUCHED) {
+        let values = rows.iter().filter_map(|(_, row)| row.value.as_deref());
+        let lines = values.flat_map(|value| value.iter().step_by(64).take(8));
+        std::hint::black_box(lines.fold(0, |sum, byte| sum ^ byte));
+        for (key, row) in rows {
+            if let Some(value) = &row.value {
+                memory.clear();
+                key.push(&mut memory);
+                look(RecordView::new(&memory, value, row.version));
+                live += 1;
             }
         }
-        let last = last.to_bytes();
-        let mut memory = Bytes::from(memory);
-        let mut items = Vec::with_capacity(rows.len());
-        for (key, row) in &rows {
-            let key = Key::new(memory.split_to(key.len()));
-            let copy = memory.split_to(copied(row));
-            let record = match &row.value {
-                Some(_) if shown.keys_only => Record::live(key, Bytes::new(), row.version),
-                Some(value) => Record::live(key, shared(value).unwrap_or(copy), row.version),
-                None if shown.markers => Record::marker(key, row.version),
-                None => continue,
-            };
-            items.push(Ok(record));
-        }
-        Rows { items, last: Some(last) }
     }
+    live
 }

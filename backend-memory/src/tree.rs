@@ -32,7 +32,7 @@ const MERGED_ROWS: usize = LEAF_ROWS * 3 / 4;
 const MERGED_LEAVES: usize = FANOUT * 3 / 4;
 
 /// A row with its key.
-type Entry = (TreeKey, Row);
+pub(crate) type Entry = (TreeKey, Row);
 type Branch = Node<Leaf>;
 type Root = Node<Branch>;
 
@@ -42,9 +42,12 @@ type Root = Node<Branch>;
 #[derive(Clone, Default)]
 struct Node<C> {
     first: Arc<C>,
-    /// The first word of each bound in `rest`.
+    /// The other parts.
+    rest: Vec<Arc<C>>,
+    /// The bound of each of those.
+    bounds: Vec<TreeKey>,
+    /// The first word of each bound.
     heads: Vec<u64>,
-    rest: Vec<(TreeKey, Arc<C>)>,
 }
 
 impl<C: Clone> Node<C> {
@@ -55,32 +58,32 @@ impl<C: Clone> Node<C> {
         if self.heads.get(below) != Some(&head) {
             return below;
         }
-        let alike = self.rest.get(below..).unwrap_or_default();
-        below + alike.partition_point(|(bound, _)| bound <= key)
+        let alike = self.bounds.get(below..).unwrap_or_default();
+        below + alike.partition_point(|bound| bound <= key)
     }
 
     fn part(&self, place: usize) -> &Arc<C> {
-        let rest = place.checked_sub(1).and_then(|place| self.rest.get(place));
-        rest.map_or(&self.first, |(_, part)| part)
+        place.checked_sub(1).and_then(|place| self.rest.get(place)).unwrap_or(&self.first)
     }
 
     /// A part that may be changed: a copy of its own where others hold it too.
     fn part_mut(&mut self, place: usize) -> &mut C {
         let rest = place.checked_sub(1).and_then(|place| self.rest.get_mut(place));
-        Arc::make_mut(rest.map_or(&mut self.first, |(_, part)| part))
+        Arc::make_mut(rest.unwrap_or(&mut self.first))
     }
 
     /// The parts from a place on.
     fn parts(&self, place: usize) -> impl Iterator<Item = &C> {
         let first = (place == 0).then_some(&self.first);
         let rest = self.rest.get(place.saturating_sub(1)..).unwrap_or_default();
-        first.into_iter().chain(rest.iter().map(|(_, part)| part)).map(|part| &**part)
+        first.into_iter().chain(rest).map(|part| &**part)
     }
 
     /// Adds the part that was split off the one at `place`.
     fn insert_after(&mut self, place: usize, (bound, part): (TreeKey, C)) {
         self.heads.insert(place, bound.head());
-        self.rest.insert(place, (bound, Arc::new(part)));
+        self.bounds.insert(place, bound);
+        self.rest.insert(place, Arc::new(part));
     }
 
     /// Takes the upper half away, with its bound, once there are more parts than `most`.
@@ -88,11 +91,11 @@ impl<C: Clone> Node<C> {
         if self.rest.len() < most {
             return None;
         }
-        let mut heads = self.heads.split_off(most / 2);
-        let mut upper = self.rest.split_off(most / 2).into_iter();
-        let (bound, first) = upper.next()?;
-        heads.remove(0);
-        Some((bound, Self { first, heads, rest: upper.collect() }))
+        let middle = most / 2;
+        let (heads, bounds) = (self.heads.split_off(middle + 1), self.bounds.split_off(middle + 1));
+        let rest = self.rest.split_off(middle + 1);
+        self.heads.pop();
+        Some((self.bounds.pop()?, Self { first: self.rest.pop()?, rest, bounds, heads }))
     }
 }
 
@@ -114,7 +117,7 @@ impl<C: Part> Node<C> {
         let (one, two) = (self.part(left).size(), self.part(left + 1).size());
         if one + two <= most || one == 0 || two == 0 {
             self.heads.remove(left);
-            let (bound, next) = self.rest.remove(left);
+            let (bound, next) = (self.bounds.remove(left), self.rest.remove(left));
             self.part_mut(left).absorb(bound, Arc::unwrap_or_clone(next));
         }
     }
@@ -128,7 +131,9 @@ impl Part for Branch {
     fn absorb(&mut self, bound: TreeKey, next: Self) {
         self.heads.push(bound.head());
         self.heads.extend(next.heads);
-        self.rest.push((bound, next.first));
+        self.bounds.push(bound);
+        self.bounds.extend(next.bounds);
+        self.rest.push(next.first);
         self.rest.extend(next.rest);
     }
 }

@@ -29,9 +29,10 @@ fn check(tree: &Tree, model: &Model) {
     let mut bounds = Vec::new();
     for (i, branch) in tree.root.parts(0).enumerate() {
         assert!(branch.size() <= FANOUT);
-        assert!(branch.rest.iter().map(|(bound, _)| bound.head()).eq(branch.heads.iter().copied()));
-        bounds.extend(i.checked_sub(1).map(|i| tree.root.rest[i].0.clone()));
-        bounds.extend(branch.rest.iter().map(|(bound, _)| bound.clone()));
+        assert!(branch.bounds.iter().map(TreeKey::head).eq(branch.heads.iter().copied()));
+        assert_eq!(branch.bounds.len(), branch.rest.len());
+        bounds.extend(i.checked_sub(1).map(|i| tree.root.bounds[i].clone()));
+        bounds.extend(branch.bounds.iter().cloned());
     }
     assert!(bounds.is_sorted());
     for (i, leaf) in tree.leaves(None).enumerate() {

@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use pinstate_core::{
     BatchItem, BatchOptions, BatchOutcome, Capabilities, ControlRecord, ControlWritten, Count,
     CountOptions, Cursor, Delete, Durability, Expect, Health, Key, Namespace, NamespaceInfo,
-    NamespaceName, Operation, Put, Range, ReadOptions, Record, Result, Scan, ScanOptions, ScanStep,
-    Scope, Store, StoreIdentity, Version, WriteOptions, Written,
+    NamespaceName, Operation, Put, Range, ReadOptions, Record, RecordView, Result, Scan,
+    ScanOptions, ScanStep, Scope, Shown, Store, StoreIdentity, Version, WriteOptions, Written,
 };
 
 use crate::settle::Settling;
@@ -260,5 +260,10 @@ impl Scan for Watched<Box<dyn Scan>> {
     async fn next(&mut self) -> Result<ScanStep> {
         let _call = self.calls.begin(Operation::Scan);
         self.inner.next().await
+    }
+
+    fn show(&mut self, look: &mut dyn FnMut(RecordView<'_>)) -> Option<Result<Shown>> {
+        let _call = self.calls.begin(Operation::Scan);
+        self.inner.show(look)
     }
 }

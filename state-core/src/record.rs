@@ -156,6 +156,39 @@ impl Record {
     pub fn marker(key: Key, version: Version) -> Self {
         Self { key, value: Bytes::new(), version, deleted: true, degraded: false }
     }
+
+    /// A look at it.
+    #[must_use]
+    pub fn view(&self) -> RecordView<'_> {
+        RecordView::new(self.key.as_bytes(), &self.value, self.version)
+    }
+}
+
+/// A live record where it stands, for a look at it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct RecordView<'a> {
+    /// Its key's bytes.
+    pub key: &'a [u8],
+    /// The stored bytes, verbatim.
+    pub value: &'a [u8],
+    /// The version of the write that put it there.
+    pub version: Version,
+}
+
+impl<'a> RecordView<'a> {
+    /// A live record.
+    #[must_use]
+    pub fn new(key: &'a [u8], value: &'a [u8], version: Version) -> Self {
+        Self { key, value, version }
+    }
+
+    /// A copy of it.
+    #[must_use]
+    pub fn to_record(self) -> Record {
+        let Self { key, value, version } = self;
+        Record::live(Key::copy_from(key), Bytes::copy_from_slice(value), version)
+    }
 }
 
 /// One side of a contest between two writes of the same key.

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Operation, Result};
 use crate::range::{Cursor, Range};
-use crate::record::{Key, Record};
+use crate::record::{Key, Record, RecordView};
 
 /// Rows in a page unless asked otherwise.
 pub const DEFAULT_PAGE_ROWS: usize = 1_000;
@@ -77,6 +77,15 @@ pub enum ScanStep {
     End(ScanEnd),
 }
 
+/// What [`Scan::show`] gives.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Shown {
+    /// So many rows were shown, the last before this place.
+    Rows(u64, Cursor),
+    /// All rows were given or shown.
+    End(ScanEnd),
+}
+
 /// A scan under way. Dropping it frees what it holds.
 #[async_trait]
 pub trait Scan: Send {
@@ -86,6 +95,18 @@ pub trait Scan: Send {
     /// error. An error leaves the scan where it was, so that calling again tries the same
     /// page; so does dropping the future. After the end it gives the end again.
     async fn next(&mut self) -> Result<ScanStep>;
+
+    /// Shows the rows of the next page where they stand, each once and in order, and goes on
+    /// after them as [`next`](Self::next) does; an error too is as there.
+    ///
+    /// For a store that has its rows in memory: it copies nothing, and must not wait. `None`,
+    /// which is what all others say, shows nothing and means that only `next` can go on. A
+    /// scan may show one page and give the other, and say `None` at any time, as where it is
+    /// to give more than live records, or less than whole ones.
+    fn show(&mut self, look: &mut dyn FnMut(RecordView<'_>)) -> Option<Result<Shown>> {
+        _ = look;
+        None
+    }
 }
 
 /// Options of [`scan`](crate::Namespace::scan).
@@ -180,13 +201,35 @@ impl CheckedScan {
                 self.seen += page.items.len() as u64;
                 Ok(Some(page))
             }
-            ScanStep::End(end) if end.rows == self.seen => Ok(None),
-            ScanStep::End(end) => Err(Error::new(
-                ErrorKind::Corrupt,
-                Operation::Scan,
-                format!("the scan ended after {} rows and says it gave {}", self.seen, end.rows),
-            )),
+            ScanStep::End(end) => self.check(end).map(|()| None),
         }
+    }
+
+    /// Shows the rows of the next page where they stand and gives the place after them, or
+    /// `Some(None)` once the scan is complete; `None` where the store [cannot](Scan::show).
+    pub fn show_page(
+        &mut self,
+        look: &mut dyn FnMut(RecordView<'_>),
+    ) -> Option<Result<Option<Cursor>>> {
+        Some(match self.inner.show(look)? {
+            Ok(Shown::Rows(rows, cursor)) => {
+                self.seen += rows;
+                Ok(Some(cursor))
+            }
+            Ok(Shown::End(end)) => self.check(end).map(|()| None),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn check(&self, end: ScanEnd) -> Result<()> {
+        if end.rows == self.seen {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Corrupt,
+            Operation::Scan,
+            format!("the scan ended after {} rows and says it gave {}", self.seen, end.rows),
+        ))
     }
 
     /// How many rows were seen.

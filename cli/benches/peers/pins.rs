@@ -40,6 +40,9 @@ impl Pins {
         let pins: Vec<Pin> = records.iter().map(pin).collect();
         let mut asked: Vec<Cid> = pins.iter().map(|pin| pin.cid.clone()).collect();
         fastrand::Rng::with_seed(1).shuffle(&mut asked);
+        // In memory too: what a subject reads is its own, and not where the question lies.
+        let asked: Vec<Cid> =
+            asked.iter().map(|cid| Cid::from_bytes(cid.as_bytes()).unwrap()).collect();
         let asked_keys = asked.iter().map(|cid| Key::copy_from(cid.as_bytes())).collect();
         Self { ndjson, snapshot, records, pins, asked, asked_keys }
     }

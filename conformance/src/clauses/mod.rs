@@ -21,6 +21,7 @@ mod power;
 mod pressure;
 mod replace;
 mod resources;
+mod shown;
 mod sizes;
 mod transfer;
 mod upgrade;
@@ -36,6 +37,7 @@ pub(crate) fn all() -> Vec<&'static Declared> {
         idempotence::CLAUSES,
         absent::CLAUSES,
         list::CLAUSES,
+        shown::CLAUSES,
         cursor::CLAUSES,
         batch::CLAUSES,
         count::CLAUSES,

@@ -266,6 +266,12 @@ bugs! {
     PagesBackwards => ["L11"];
     /// Of two scans at once one takes rows from the other.
     ScansShareRows => ["L13"];
+    /// Of a page that is shown where it stands the first row is left out.
+    ShowLosesRow => ["L15"];
+    /// Rows that are shown where they stand come again as a page.
+    ShowStaysBehind => ["L15"];
+    /// A scan that was cut off says that all its rows were shown.
+    CutOffShowEnds => ["L15"];
     /// Pages are found by how many rows came before.
     PagesByOffset => ["L14", "L6", "E7"];
     /// A put brings back what was deleted last.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use bytes::Bytes;
 use pinstate_core::{
-    CheckedScan, Cursor, Namespace, Page, Range, Result, Scan, ScanEnd, ScanItem, ScanOptions,
-    ScanStep,
+    CheckedScan, Cursor, Namespace, Page, Range, RecordView, Result, Scan, ScanEnd, ScanItem,
+    ScanOptions, ScanStep, Shown,
 };
 
 use crate::{Bug, pins};
@@ -128,6 +128,29 @@ impl BrokenScan {
 
 #[async_trait]
 impl Scan for BrokenScan {
+    fn show(&mut self, look: &mut dyn FnMut(RecordView<'_>)) -> Option<Result<Shown>> {
+        let mut first = true;
+        match self.bug {
+            Bug::ShowLosesRow => self.inner.show(&mut |row| {
+                if !std::mem::take(&mut first) {
+                    look(row);
+                }
+            }),
+            Bug::ShowStaysBehind => self.inner.show(&mut |row| {
+                self.first = vec![Ok(row.to_record())];
+                look(row);
+            }),
+            Bug::CutOffShowEnds => match self.inner.show(look)? {
+                Ok(Shown::Rows(rows, cursor)) => {
+                    self.given += rows;
+                    Some(Ok(Shown::Rows(rows, cursor)))
+                }
+                _ => Some(Ok(Shown::End(ScanEnd::new(self.given)))),
+            },
+            _ => None,
+        }
+    }
+
     async fn next(&mut self) -> Result<ScanStep> {
         self.turn += 1;
         if self.bug == Bug::TinyPages && !self.ended && self.turn.is_multiple_of(2) {

@@ -11,7 +11,7 @@ use crate::format::Fault;
 use crate::namespace::Namespace;
 use crate::pin::PinView;
 use crate::range::{Cursor, Range};
-use crate::record::{Key, Record, Version};
+use crate::record::{Key, Record, RecordView, Version};
 use crate::scan::{CheckedScan, DEFAULT_PAGE_ROWS, Damaged, Page, ScanOptions};
 
 /// A pin as it is stored; [`view`](StoredPin::view) reads it without copying.
@@ -163,8 +163,11 @@ impl PinList {
                 },
                 Err(damaged) => Err(BadPin::from(damaged)),
             };
-            let (Ok(StoredPin { key, .. }) | Err(BadPin { key, .. })) = &item;
-            let last = self.is_last(key, &mut cursor);
+            let last = is_last(&mut self.left);
+            if last {
+                let (Ok(StoredPin { key, .. }) | Err(BadPin { key, .. })) = &item;
+                cursor = self.after(key, cursor);
+            }
             items.push(item);
             if last {
                 break;
@@ -186,28 +189,47 @@ impl PinList {
         &mut self,
         mut look: impl FnMut(std::result::Result<PinView<'_>, BadPin>),
     ) -> Result<Option<Cursor>> {
-        let Some(page) = self.read().await? else { return Ok(None) };
-        let mut cursor = page.cursor;
-        for item in &page.items {
-            let key = match item {
-                Ok(record) => {
-                    match PinView::new(record.key.as_bytes(), &record.value) {
-                        Ok(view) if !self.filter.matches(&view) => continue,
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        // What is behind the limit is passed over, since a page is shown whole.
+        let mut last = None;
+        let mut show = |row: std::result::Result<RecordView<'_>, &Damaged>| {
+            if last.is_some() {
+                return;
+            }
+            let key = match row {
+                Ok(row) => {
+                    match PinView::new(row.key, row.value) {
+                        Ok(view) if !self.filter.matches(&view) => return,
                         Ok(view) => look(Ok(view)),
-                        Err(fault) => look(Err(BadPin::new(record.clone(), fault))),
+                        Err(fault) => look(Err(BadPin::new(row.to_record(), fault))),
                     }
-                    &record.key
+                    row.key
                 }
                 Err(damaged) => {
                     look(Err(BadPin::from(damaged.clone())));
-                    &damaged.key
+                    damaged.key.as_bytes()
                 }
             };
-            if self.is_last(key, &mut cursor) {
-                break;
+            if is_last(&mut self.left) {
+                last = Some(Key::copy_from(key));
             }
-        }
-        Ok(Some(cursor))
+        };
+        let shown = self.scan.show_page(&mut |row| show(Ok(row)));
+        let cursor = match shown {
+            Some(cursor) => cursor?,
+            None => self.scan.next_page().await?.map(|page| {
+                for item in &page.items {
+                    show(item.as_ref().map(Record::view));
+                }
+                page.cursor
+            }),
+        };
+        Ok(cursor.map(|cursor| match last {
+            Some(key) => self.after(&key, cursor),
+            None => cursor,
+        }))
     }
 
     async fn read(&mut self) -> Result<Option<Page>> {
@@ -217,16 +239,10 @@ impl PinList {
         self.scan.next_page().await
     }
 
-    /// Counts an item that is given. The limit's last one is where the page ends: the page's
-    /// own cursor is beyond what was left unread.
-    fn is_last(&mut self, key: &Key, cursor: &mut Cursor) -> bool {
-        let Some(left) = &mut self.left else { return false };
-        *left -= 1;
-        if *left > 0 {
-            return false;
-        }
-        cursor.position = self.namespace.cursor_after(key).position;
-        true
+    /// The place after the limit's last item, which is where the page ends: its own cursor is
+    /// beyond what was left unread.
+    fn after(&self, key: &Key, page: Cursor) -> Cursor {
+        Cursor { position: self.namespace.cursor_after(key).position, ..page }
     }
 
     /// The items one by one. An `Err` ends the stream; a stream that ends without one is
@@ -245,4 +261,11 @@ impl PinList {
         });
         pages.map(stream::iter).flatten()
     }
+}
+
+/// Counts an item that is given: whether it is the last one that the limit lets through.
+fn is_last(left: &mut Option<u64>) -> bool {
+    let Some(left) = left else { return false };
+    *left -= 1;
+    *left == 0
 }

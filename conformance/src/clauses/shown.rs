@@ -1,0 +1,121 @@
+//! Rows that a scan shows where they stand.
+
+use pinstate_core::{BatchOptions, CheckedScan, ErrorKind, Key, Record, Result, ScanOptions};
+
+use super::list::pairs;
+use crate::case::{Cx, Ns};
+use crate::check::{Checked, holds, same};
+use crate::clause::clauses;
+
+clauses! {
+    L15: "rows that a scan shows where they stand are those that its pages give",
+        "a list that is read in place must tell the same pins as an export",
+        [shown_as_given, cut_off_rows_are_not_the_end];
+}
+
+/// Reads the next page, where it stands if it is to be `shown` and the store does that: its
+/// rows and the place after them.
+async fn step(
+    scan: &mut CheckedScan,
+    shown: bool,
+) -> Result<Option<(Vec<Record>, pinstate_core::Cursor)>> {
+    if shown {
+        let mut rows = Vec::new();
+        if let Some(cursor) = scan.show_page(&mut |row| rows.push(row.to_record())) {
+            return Ok(cursor?.map(|cursor| (rows, cursor)));
+        }
+        if !rows.is_empty() {
+            // Shown by a scan that says it shows none: too many rows are what comes of it.
+            let rest = scan.next_page().await?;
+            return Ok(rest.map(|page| {
+                rows.extend(page.items.into_iter().flatten());
+                (rows, page.cursor)
+            }));
+        }
+    }
+    let page = scan.next_page().await?;
+    Ok(page.map(|page| (page.items.into_iter().flatten().collect(), page.cursor)))
+}
+
+/// All rows, of which some pages are shown and some given, and once by a new scan from the
+/// place after one that was shown.
+async fn mixed(ns: &Ns, options: &ScanOptions, pattern: u32) -> Checked<Vec<Record>> {
+    let mut scan = CheckedScan::new(ns.raw.scan(options.clone()).await?);
+    let (mut records, mut turn) = (Vec::new(), 0);
+    while let Some((rows, cursor)) = step(&mut scan, pattern >> (turn % 8) & 1 == 1).await? {
+        holds(rows.len() <= options.page_rows, || {
+            format!("a page: expected at most {} rows, got {}", options.page_rows, rows.len())
+        })?;
+        records.extend(rows);
+        turn += 1;
+        if turn == 5 {
+            let rest = options.clone().with_after(cursor);
+            scan = CheckedScan::new(ns.raw.scan(rest).await?);
+        }
+    }
+    same("whether an end comes again", step(&mut scan, true).await?.is_none(), true)?;
+    Ok(records)
+}
+
+async fn shown_as_given(cx: Cx) -> Checked {
+    let ns = cx.namespace().await?;
+    ns.fill(pairs(120)).await?;
+    // Empty and long values, and some that are gone, with and without a trace.
+    let most = usize::try_from(cx.capabilities().max_value_bytes).unwrap_or(usize::MAX);
+    for (key, len) in [("empty", 0), ("long", 5_000), ("longer", most.min(70_000))] {
+        ns.put(key, vec![b'v'; len]).await?;
+    }
+    let keys: Vec<Key> = pairs(12).map(|(key, _)| Key::new(key)).collect();
+    for (i, key) in keys.iter().enumerate() {
+        if i % 2 == 0 {
+            ns.delete(key).await?;
+        } else {
+            let delete = pinstate_core::Delete::new(key.clone(), cx.version());
+            ns.apply(vec![delete.into()], BatchOptions::if_newer()).await?;
+        }
+    }
+    cx.settled().await;
+    let mut rng = cx.rng();
+    for options in
+        [ScanOptions::new(), ScanOptions::new().keys_only(), ScanOptions::new().include_deleted()]
+    {
+        let sorted = |mut records: Vec<Record>| {
+            records.sort_by(|one, other| one.key.cmp(&other.key));
+            records
+        };
+        let given = sorted(ns.scan(options.clone()).await?);
+        for page_rows in [1, 7, 20, 1_000] {
+            let options = options.clone().with_page_rows(page_rows);
+            for pattern in [u32::MAX, rng.u32(..)] {
+                let records = sorted(mixed(&ns, &options, pattern).await?);
+                same("how many rows are shown", records.len(), given.len())?;
+                for (shown, given) in records.iter().zip(&given) {
+                    same("a row that is shown", shown, given)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn cut_off_rows_are_not_the_end(cx: Cx) -> Checked {
+    let own = cx.own_store().await?;
+    let (store, ns) = own.open_new().await?;
+    ns.fill(pairs(100)).await?;
+    let mut scan = CheckedScan::new(ns.raw.scan(ScanOptions::new().with_page_rows(10)).await?);
+    let (mut rows, mut shown) = (0, step(&mut scan, true).await);
+    store.drop_namespace(&ns.name).await?;
+    while rows < 100 {
+        match shown {
+            Ok(Some((page, _))) => rows += page.len(),
+            Ok(None) => same("rows of a scan that ended", rows, 100)?,
+            Err(error) => {
+                same("the kind of the error", error.kind(), ErrorKind::NoNamespace)?;
+                break;
+            }
+        }
+        shown = step(&mut scan, true).await;
+    }
+    store.close().await?;
+    Ok(())
+}
