@@ -31,7 +31,8 @@
 //!    [`Namespace`](pinstate_core::Namespace). Reads (`get`, `get_many`, `has`, `count`),
 //!    writes (`put`, `delete`, `apply`) with their preconditions, then `scan`, `split` and
 //!    `purge_deleted`.
-//! 4. `scan.rs`: one scan under way, page by page to an end that says so.
+//! 4. `scan.rs`: one scan under way, page by page to an end that says so. (Leave its `show`
+//!    out: it is for rows that need not be fetched.)
 //! 5. `table.rs`, with `tree.rs`, `row.rs` and `key.rs` below it: the engine. Here it is an ordered
 //!    tree in memory; in your crate it is a database, a driver, a service. The other rooms
 //!    know nothing of how it works.

@@ -120,15 +120,23 @@ pub(crate) fn page(rows: &[&Entry], shown: Parts) -> Vec<ScanItem> {
     items
 }
 
+/// Rows whose values are touched together.
 const TOUCHED: usize = 64;
+/// Bytes that come from memory together, and how many times as many of a value are touched:
+/// what looks at the rest of a longer one has time to fetch it.
+const LINE: usize = 64;
+const TOUCHED_LINES: usize = 8;
 
 /// Shows the live ones of the rows where they stand; gives how many those are.
+///
+/// Whoever looks at a value reads it bit by bit, and would wait for memory at each. So the
+/// values of some rows are touched beforehand, all at once: that halves the time.
 pub(crate) fn show(rows: &[&Entry], look: &mut dyn FnMut(RecordView<'_>)) -> u64 {
     let mut live = 0;
     let mut memory = Vec::with_capacity(INLINE_KEY_BYTES);
     for rows in rows.chunks(TOUCHED) {
         let values = rows.iter().filter_map(|(_, row)| row.value.as_deref());
-        let lines = values.flat_map(|value| value.iter().step_by(64).take(8));
+        let lines = values.flat_map(|value| value.iter().step_by(LINE).take(TOUCHED_LINES));
         std::hint::black_box(lines.fold(0, |sum, byte| sum ^ byte));
         for (key, row) in rows {
             if let Some(value) = &row.value {

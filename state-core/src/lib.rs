@@ -63,7 +63,7 @@
 //! the old one is told so.
 //!
 //! **Traits have no default bodies**, so that a wrapper which forgets a method does not
-//! compile; [`Store::gauges`] alone has one and says why. What may grow (options, capabilities, errors, results) is `#[non_exhaustive]`
+//! compile; [`Store::gauges`] and [`Scan::show`] alone have one and say why. What may grow (options, capabilities, errors, results) is `#[non_exhaustive]`
 //! and built by functions; a new power is a new option, or a trait of its own behind an
 //! accessor.
 //!

@@ -100,9 +100,10 @@ pub trait Scan: Send {
     /// after them as [`next`](Self::next) does; an error too is as there.
     ///
     /// For a store that has its rows in memory: it copies nothing, and must not wait. `None`,
-    /// which is what all others say, shows nothing and means that only `next` can go on. A
-    /// scan may show one page and give the other, and say `None` at any time, as where it is
-    /// to give more than live records, or less than whole ones.
+    /// which is what all others say, shows nothing and means that only `next` can go on; so
+    /// whoever forgets this in a wrapper is slower, and as right as before. A scan may show
+    /// one page and give the other, and say `None` at any time, as where it is to give more
+    /// than live records, or less than whole ones.
     fn show(&mut self, look: &mut dyn FnMut(RecordView<'_>)) -> Option<Result<Shown>> {
         _ = look;
         None

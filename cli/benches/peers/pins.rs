@@ -40,7 +40,7 @@ impl Pins {
         let pins: Vec<Pin> = records.iter().map(pin).collect();
         let mut asked: Vec<Cid> = pins.iter().map(|pin| pin.cid.clone()).collect();
         fastrand::Rng::with_seed(1).shuffle(&mut asked);
-        // In memory too: what a subject reads is its own, and not where the question lies.
+        // So that they lie in memory in that order: to read them is no part of what is measured.
         let asked: Vec<Cid> =
             asked.iter().map(|cid| Cid::from_bytes(cid.as_bytes()).unwrap()).collect();
         let asked_keys = asked.iter().map(|cid| Key::copy_from(cid.as_bytes())).collect();

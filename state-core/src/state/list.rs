@@ -179,9 +179,10 @@ impl PinList {
     /// Shows the next items to `look`, each as it is read, and gives the place after them;
     /// `None` at the end of the list or at its limit.
     ///
-    /// A pin is checked once and copied nowhere: a loop over a whole pinset that looks at a
-    /// few fields of each pin is done in two thirds of the time that
-    /// [`next_page`](Self::next_page) and [`StoredPin::view`] take.
+    /// A pin is checked once, and copied nowhere if the store can [show](crate::Scan::show)
+    /// its rows: a loop over a whole pinset in memory that looks at a few fields of each pin
+    /// is done in half of the time that [`next_page`](Self::next_page) and
+    /// [`StoredPin::view`] take.
     ///
     /// # Errors
     /// The store's; the list stays where it was, and calling again tries again.
