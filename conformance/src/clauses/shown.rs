@@ -1,6 +1,8 @@
 //! Rows that a scan shows where they stand.
 
-use pinstate_core::{BatchOptions, CheckedScan, ErrorKind, Key, Record, Result, ScanOptions};
+use pinstate_core::{
+    CheckedScan, Cursor, Delete, ErrorKind, Key, Record, Result, ScanOptions, WriteOptions, Written,
+};
 
 use super::list::pairs;
 use crate::case::{Cx, Ns};
@@ -15,10 +17,7 @@ clauses! {
 
 /// Reads the next page, where it stands if it is to be `shown` and the store does that: its
 /// rows and the place after them.
-async fn step(
-    scan: &mut CheckedScan,
-    shown: bool,
-) -> Result<Option<(Vec<Record>, pinstate_core::Cursor)>> {
+async fn step(scan: &mut CheckedScan, shown: bool) -> Result<Option<(Vec<Record>, Cursor)>> {
     if shown {
         let mut rows = Vec::new();
         if let Some(cursor) = scan.show_page(&mut |row| rows.push(row.to_record())) {
@@ -70,8 +69,11 @@ async fn shown_as_given(cx: Cx) -> Checked {
         if i % 2 == 0 {
             ns.delete(key).await?;
         } else {
-            let delete = pinstate_core::Delete::new(key.clone(), cx.version());
-            ns.apply(vec![delete.into()], BatchOptions::if_newer()).await?;
+            let delete = Delete::new(key.clone(), cx.version());
+            let written = ns.raw.delete(delete, WriteOptions::if_newer()).await?;
+            holds(matches!(written, Written::Applied | Written::Resolved), || {
+                format!("a delete if newer: got {written:?}")
+            })?;
         }
     }
     cx.settled().await;

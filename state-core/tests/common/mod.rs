@@ -35,16 +35,30 @@ impl std::fmt::Debug for Bent {
     }
 }
 
-struct BentScan(Box<dyn Scan>, Arc<Bends>);
+struct BentScan {
+    inner: Box<dyn Scan>,
+    bends: Arc<Bends>,
+    /// How often it was asked to show rows.
+    asked: usize,
+}
 
 #[async_trait]
 impl Scan for BentScan {
     async fn next(&mut self) -> Result<ScanStep> {
-        let step = self.0.next().await?;
-        match &mut *self.1.scan.lock() {
+        let step = self.inner.next().await?;
+        match &mut *self.bends.scan.lock() {
             Some(bend) => bend(step),
             None => Ok(step),
         }
+    }
+
+    /// Shows every other page, where nothing is to be bent.
+    fn show(&mut self, look: &mut dyn FnMut(RecordView<'_>)) -> Option<Result<Shown>> {
+        self.asked += 1;
+        if self.asked.is_multiple_of(2) || self.bends.scan.lock().is_some() {
+            return None;
+        }
+        self.inner.show(look)
     }
 }
 
@@ -91,7 +105,8 @@ impl Namespace for Bent {
     }
 
     async fn scan(&self, options: ScanOptions) -> Result<Box<dyn Scan>> {
-        Ok(Box::new(BentScan(self.inner.scan(options).await?, Arc::clone(&self.bends))))
+        let inner = self.inner.scan(options).await?;
+        Ok(Box::new(BentScan { inner, bends: Arc::clone(&self.bends), asked: 0 }))
     }
 
     fn cursor_after(&self, key: &Key) -> Cursor {
