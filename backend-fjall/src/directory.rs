@@ -89,6 +89,10 @@ impl Folder {
 
     /// Writes who the store is, durably: from then on it is there.
     pub(crate) fn name(&self, uuid: Uuid) -> Result<()> {
+        // The engine's folder stands beside the name, and neither order is promised: without
+        // this a loss of power could leave a name of nothing.
+        let engine = sync_folder(&self.engine()).and_then(|()| sync_folder(&self.path));
+        engine.map_err(io_error)?;
         write(&self.path, FORMAT, uuid).map_err(io_error)?;
         // It says nothing any more, so it may as well stay.
         let _stays = fs::remove_file(self.path.join("creating"));

@@ -121,6 +121,8 @@ impl Directory {
         let mut file = File::create(&temporary)?;
         file.write_all(marker.text().as_bytes())?;
         file.sync_all()?;
+        // The engine's files stand beside the marker, and neither order is promised.
+        File::open(&self.path)?.sync_all()?;
         fs::rename(&temporary, self.path.join(MARKER))?;
         // The one must not go before the other has come.
         File::open(&self.path)?.sync_all()?;
