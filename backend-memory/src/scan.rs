@@ -63,14 +63,13 @@ impl MemoryScan {
         }
         let (start, end) = (self.start(), self.range.end.as_deref());
         let rows = self.snapshot.as_ref().map(|snapshot| snapshot.rows(start, end, self.page_rows));
-        let Some(rows) = rows.filter(|rows| !rows.is_empty()) else {
+        let rows = rows.unwrap_or_default();
+        let Some((last, _)) = rows.last() else {
             self.snapshot = None;
             return Ok(None);
         };
-        let last = rows.last().map(|(key, _)| key.to_bytes());
-        let read = read(&rows);
-        self.position.clone_from(&last);
-        let position = last.unwrap_or_default();
+        let (read, position) = (read(&rows), last.to_bytes());
+        self.position = Some(position.clone());
         Ok(Some((read, Cursor { range: self.range.clone(), position })))
     }
 

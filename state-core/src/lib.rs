@@ -63,9 +63,9 @@
 //! the old one is told so.
 //!
 //! **Traits have no default bodies**, so that a wrapper which forgets a method does not
-//! compile; [`Store::gauges`] and [`Scan::show`] alone have one and say why. What may grow (options, capabilities, errors, results) is `#[non_exhaustive]`
-//! and built by functions; a new power is a new option, or a trait of its own behind an
-//! accessor.
+//! compile; [`Store::gauges`] and [`Scan::show`] alone have one and say why. What may grow
+//! (options, capabilities, errors, results) is `#[non_exhaustive]` and built by functions; a
+//! new power is a new option, or a trait of its own behind an accessor.
 //!
 //! **Dynamic dispatch is paid per page.** Everything holds `Arc<dyn …>`; scans give pages
 //! and bulk calls take many keys, so the cost is spread over a thousand records.

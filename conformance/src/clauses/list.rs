@@ -12,6 +12,7 @@ use pinstate_core::{
 };
 
 use super::memory::scan_holds_a_few_pages;
+use super::shown::step;
 use crate::case::{Cx, Ns};
 use crate::check::{Checked, Violation, holds, same, some};
 use crate::clause::clauses;
@@ -373,12 +374,17 @@ async fn one_moment(cx: Cx) -> Checked {
 }
 
 async fn cut_off_scans_do_not_end(cx: Cx) -> Checked {
+    cut_off(cx, false).await
+}
+
+/// A scan whose rows are shown where they stand, or given, says so when it is cut off.
+pub(super) async fn cut_off(cx: Cx, shown: bool) -> Checked {
     for by_drop in [true, false] {
         let own = cx.own_store().await?;
         let (store, ns) = own.open_new().await?;
         ns.fill(pairs(200)).await?;
         let mut scan = CheckedScan::new(ns.raw.scan(ScanOptions::new().with_page_rows(10)).await?);
-        let mut rows = some("the first page", scan.next_page().await?)?.items.len();
+        let mut rows = some("the first page", step(&mut scan, shown).await?)?.0.len();
         let kind = if by_drop {
             store.drop_namespace(&ns.name).await?;
             ErrorKind::NoNamespace
@@ -387,8 +393,8 @@ async fn cut_off_scans_do_not_end(cx: Cx) -> Checked {
             ErrorKind::Closed
         };
         loop {
-            match scan.next_page().await {
-                Ok(Some(page)) => rows += page.items.len(),
+            match step(&mut scan, shown).await {
+                Ok(Some((page, _))) => rows += page.len(),
                 Ok(None) => same("rows of a scan that ended", rows, 200)?,
                 Err(error) => {
                     holds(error.kind() == kind, || {

@@ -86,7 +86,8 @@ struct Search<'a> {
     ops: &'a [Op],
     moments: Moments,
     sets: Sets<'a>,
-    unread: Unread,
+    /// For a search that looks ahead.
+    unread: Option<Unread>,
     /// The set of what may be stored.
     now: u32,
     steps: Vec<Step>,
@@ -98,12 +99,12 @@ struct Search<'a> {
 
 #[expect(clippy::indexing_slicing, reason = "numbers of operations are the list's own")]
 impl<'a> Search<'a> {
-    fn new(ops: &'a [Op]) -> Self {
+    fn new(ops: &'a [Op], ahead: bool) -> Self {
         Self {
             ops,
             moments: Moments::new(ops),
             sets: Sets::new(ops),
-            unread: Unread::new(ops),
+            unread: ahead.then(|| Unread::new(ops)),
             now: 0,
             steps: Vec::new(),
             placed: vec![0; ops.len().div_ceil(64)],
@@ -116,7 +117,6 @@ impl<'a> Search<'a> {
         self.placed[op / 64] |= 1 << (op % 64);
         self.missing -= usize::from(self.ops[op].returned != NEVER);
         self.moments.lift(op);
-        self.unread.place(op, true);
         self.steps.push(step);
         self.now = next;
     }
@@ -127,16 +127,18 @@ impl<'a> Search<'a> {
         let op = step.op;
         self.placed[op / 64] &= !(1 << (op % 64));
         self.missing += usize::from(self.ops[op].returned != NEVER);
-        self.unread.place(op, false);
         self.now = step.before;
         let after = self.moments.unlift(op);
         Some((step, after))
     }
 
-    /// When the first operation had returned that cannot fit in any more after the last step.
+    /// When the first operation had returned that cannot fit in any more after the last step,
+    /// where the search looks ahead.
     fn lost(&self) -> Option<u64> {
         let last = self.steps.last()?;
-        self.unread.lost(last.op, self.sets.set(last.before), self.sets.set(self.now))
+        let sets = (self.sets.set(last.before), self.sets.set(self.now));
+        let is_placed = |op: usize| self.placed[op / 64] & 1 << (op % 64) != 0;
+        self.unread.as_ref()?.lost(last.op, sets, is_placed)
     }
 
     /// Whether it was of no use to give the last operation a place right before this one: all
@@ -179,7 +181,7 @@ fn look(ops: &[Op], budget: &mut u64, ahead: bool) -> Outcome {
     ops.sort_by_key(|(_, op)| (op.returned == NEVER, op.invoked));
     let origin: Vec<usize> = ops.iter().map(|(origin, _)| *origin).collect();
     let ops: Vec<Op> = ops.into_iter().map(|(_, op)| *op).collect();
-    let mut search = Search::new(&ops);
+    let mut search = Search::new(&ops, ahead);
     let mut seen = HashSet::new();
     let mut stuck = Stuck { order: Vec::new(), slots: Vec::new(), at: 0 };
     let mut place = search.moments.first();
@@ -199,7 +201,7 @@ fn look(ops: &[Op], budget: &mut u64, ahead: bool) -> Outcome {
                 let before = search.now;
                 let forced = next == before && ops[op].act.is_pure();
                 search.step(Step { op, before, forced, left_out: false }, next);
-                let lost = if ahead { search.lost() } else { None };
+                let lost = search.lost();
                 if lost.is_none() && !forced && !seen.insert(shortened(&search.placed, next)) {
                     search.step_back();
                     continue;
@@ -210,7 +212,7 @@ fn look(ops: &[Op], budget: &mut u64, ahead: bool) -> Outcome {
             Some(Moment { op, .. }) if ops[op].optional => {
                 let now = search.now;
                 search.step(Step { op, before: now, forced: true, left_out: true }, now);
-                if ahead { search.lost() } else { None }
+                search.lost()
             }
             // An operation that had returned has no place: one of those before it is wrong.
             returned => Some(returned.map_or(NEVER, |moment| moment.at)),

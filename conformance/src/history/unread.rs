@@ -2,21 +2,16 @@
 
 use std::collections::HashMap;
 
-use super::model::{Act, Slot, ValueId};
+use super::model::{Act, Slot};
 use super::search::Op;
-
-/// A record: its version and value.
-type Found = (i64, ValueId);
 
 /// What is still to be read: a record that an operation is yet to find, and none to write,
 /// must not be lost.
 pub(super) struct Unread {
-    numbers: HashMap<Found, usize>,
-    records: Vec<Users>,
+    /// Those on each record.
+    records: HashMap<Slot, Users>,
     /// The record that each operation finds or may write.
-    of_op: Vec<Option<usize>>,
-    /// Whether each operation has its place, or none for good.
-    is_placed: Vec<bool>,
+    of_op: Vec<Option<Slot>>,
 }
 
 /// The operations on one record.
@@ -27,62 +22,42 @@ struct Users {
     writers: Vec<usize>,
 }
 
-#[expect(clippy::indexing_slicing, reason = "numbers of operations and records are its own")]
 impl Unread {
     pub(super) fn new(ops: &[Op]) -> Self {
-        let (mut numbers, mut records) = (HashMap::new(), Vec::new());
-        let mut of_op = vec![None; ops.len()];
+        let mut records: HashMap<Slot, Users> = HashMap::new();
+        let mut of_op = Vec::with_capacity(ops.len());
         for (place, op) in ops.iter().enumerate() {
-            let (found, reads) = match op.act {
-                Act::Read(Some(found)) => (found, true),
-                Act::Write { version, value: Some(value), .. } => ((version, value), false),
-                _ => continue,
-            };
-            let number = *numbers.entry(found).or_insert(records.len());
-            if number == records.len() {
-                records.push(Users::default());
-            }
-            if reads {
-                records[number].readers.push((place, op.returned));
-            } else {
-                records[number].writers.push(place);
-            }
-            of_op[place] = Some(number);
+            of_op.push(match op.act {
+                Act::Read(Some((version, value))) => {
+                    let record = Slot::Live(version, value);
+                    records.entry(record).or_default().readers.push((place, op.returned));
+                    Some(record)
+                }
+                Act::Write { version, value: Some(value), .. } => {
+                    let record = Slot::Live(version, value);
+                    records.entry(record).or_default().writers.push(place);
+                    Some(record)
+                }
+                _ => None,
+            });
         }
-        Self { numbers, records, of_op, is_placed: vec![false; ops.len()] }
-    }
-
-    /// Whether an operation has its place, or none for good.
-    pub(super) fn place(&mut self, op: usize, is_placed: bool) {
-        self.is_placed[op] = is_placed;
+        Self { records, of_op }
     }
 
     /// When the first operation had returned that cannot find its record any more, after `op`
-    /// made one set of what may be stored of another.
-    pub(super) fn lost(&self, op: usize, before: &[Slot], after: &[Slot]) -> Option<u64> {
-        let stored = before.iter().filter(|slot| !after.contains(slot)).filter_map(|slot| {
-            let Slot::Live(version, value) = slot else { return None };
-            self.numbers.get(&(*version, *value)).copied()
-        });
-        // It may have been the last one to write its own.
-        let own = self.of_op[op].filter(|own| {
-            let is_own = |slot: &Slot| match slot {
-                Slot::Live(version, value) => self.numbers.get(&(*version, *value)) == Some(own),
-                Slot::Nothing | Slot::Marker(..) => false,
-            };
-            !after.iter().any(is_own)
-        });
-        stored.chain(own).filter_map(|record| self.first_reader(record)).min()
-    }
-
-    /// When the first operation had returned that is yet to find a record which none is to
-    /// write.
-    fn first_reader(&self, record: usize) -> Option<u64> {
-        let Users { readers, writers } = &self.records[record];
-        if writers.iter().any(|op| !self.is_placed[*op]) {
-            return None;
-        }
-        let waiting = readers.iter().filter(|(op, _)| !self.is_placed[*op]);
-        waiting.map(|(_, returned)| *returned).min()
+    /// made one set of what may be stored of another. It may have been the last one to write
+    /// its own.
+    pub(super) fn lost(
+        &self,
+        op: usize,
+        (before, after): (&[Slot], &[Slot]),
+        is_placed: impl Fn(usize) -> bool,
+    ) -> Option<u64> {
+        let own = self.of_op.get(op).copied().flatten();
+        let gone = before.iter().copied().chain(own).filter(|slot| !after.contains(slot));
+        let users = gone.filter_map(|slot| self.records.get(&slot));
+        let unwritten = users.filter(|users| users.writers.iter().all(|op| is_placed(*op)));
+        let readers = unwritten.flat_map(|users| &users.readers);
+        readers.filter(|(op, _)| !is_placed(*op)).map(|(_, returned)| *returned).min()
     }
 }

@@ -12,7 +12,7 @@ use crate::namespace::Namespace;
 use crate::pin::PinView;
 use crate::range::{Cursor, Range};
 use crate::record::{Key, Record, RecordView, Version};
-use crate::scan::{CheckedScan, DEFAULT_PAGE_ROWS, Damaged, Page, ScanOptions};
+use crate::scan::{CheckedScan, DEFAULT_PAGE_ROWS, Damaged, ScanOptions};
 
 /// A pin as it is stored; [`view`](StoredPin::view) reads it without copying.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,7 +151,10 @@ impl PinList {
     /// # Errors
     /// The store's; the list stays where it was, and calling again tries again.
     pub async fn next_page(&mut self) -> Result<Option<ListPage>> {
-        let Some(page) = self.read().await? else { return Ok(None) };
+        if self.left == Some(0) {
+            return Ok(None);
+        }
+        let Some(page) = self.scan.next_page().await? else { return Ok(None) };
         let mut cursor = page.cursor;
         let mut items = Vec::with_capacity(page.items.len());
         for item in page.items {
@@ -231,13 +234,6 @@ impl PinList {
             Some(key) => self.after(&key, cursor),
             None => cursor,
         }))
-    }
-
-    async fn read(&mut self) -> Result<Option<Page>> {
-        if self.left == Some(0) {
-            return Ok(None);
-        }
-        self.scan.next_page().await
     }
 
     /// The place after the limit's last item, which is where the page ends: its own cursor is
