@@ -1,11 +1,11 @@
 //! A handle on one namespace: all record operations.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use crossbeam_utils::sync::{ShardedLock, ShardedLockWriteGuard};
 use pinstate_core::{
     Atomicity, BatchItem, BatchOptions, BatchOutcome, Capabilities, Count, CountOptions, Cursor,
     Delete, Error, ErrorKind, Key, Namespace, Operation, Precondition, Put, Range, ReadOptions,
@@ -22,7 +22,9 @@ use crate::table::{Snapshot, Table};
 pub(crate) struct Space {
     scope: Scope,
     capabilities: Arc<Capabilities>,
-    state: RwLock<State>,
+    /// Each reader locks a part of it, and a writer all of them: a lock of one piece is written
+    /// to by every reader, and processors that read at once would wait for each other's writes.
+    state: ShardedLock<State>,
 }
 
 /// The rows, and why there are none any more. Both stand behind one lock, so that no write
@@ -36,7 +38,7 @@ enum State {
 
 impl Space {
     pub(crate) fn new(scope: Scope, capabilities: Arc<Capabilities>, rows: Table) -> Self {
-        Self { scope, capabilities, state: RwLock::new(State::Open(rows)) }
+        Self { scope, capabilities, state: ShardedLock::new(State::Open(rows)) }
     }
 
     pub(crate) fn scope(&self) -> &Scope {
@@ -53,8 +55,13 @@ impl Space {
         drop(self.take(State::Closed));
     }
 
+    /// Nothing under the lock is expected to panic; if it does, the rows are there all the same.
+    fn lock(&self) -> ShardedLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self, end: State) -> Table {
-        let mut state = self.state.write();
+        let mut state = self.lock();
         match std::mem::replace(&mut *state, end) {
             State::Open(rows) => rows,
             // What has ended stays as it has ended.
@@ -67,15 +74,20 @@ impl Space {
 
     /// Whether the namespace can still be used.
     pub(crate) fn check(&self, operation: Operation) -> Result<()> {
-        self.read(operation).map(drop)
+        self.read(operation, |_| ())
     }
 
-    pub(crate) fn read(&self, operation: Operation) -> Result<MappedRwLockReadGuard<'_, Table>> {
-        RwLockReadGuard::try_map(self.state.read(), |state| match state {
-            State::Open(rows) => Some(rows),
-            State::Gone | State::Closed => None,
-        })
-        .map_err(|state| self.ended(&state, operation))
+    /// Does `work` on the rows, beside others that read.
+    pub(crate) fn read<T>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(&Table) -> T,
+    ) -> Result<T> {
+        let state = self.state.read().unwrap_or_else(PoisonError::into_inner);
+        match &*state {
+            State::Open(rows) => Ok(work(rows)),
+            ended => Err(self.ended(ended, operation)),
+        }
     }
 
     /// Does `work` on the rows, alone.
@@ -84,7 +96,7 @@ impl Space {
         operation: Operation,
         work: impl FnOnce(&mut Table) -> Result<T>,
     ) -> Result<T> {
-        let mut state: RwLockWriteGuard<'_, State> = self.state.write();
+        let mut state = self.lock();
         match &mut *state {
             State::Open(rows) => work(rows),
             ended => Err(self.ended(ended, operation)),
@@ -106,7 +118,7 @@ impl Space {
     }
 
     fn snapshot(&self, operation: Operation) -> Result<Snapshot> {
-        Ok(self.read(operation)?.snapshot())
+        self.read(operation, Table::snapshot)
     }
 
     fn check_len(&self, operation: Operation, key: &Key, value: &[u8]) -> Result<()> {
@@ -225,8 +237,8 @@ impl Namespace for MemoryNamespace {
     }
 
     async fn get(&self, key: &Key, _options: ReadOptions) -> Result<Option<Record>> {
-        let rows = self.0.read(Operation::Get)?;
-        Ok(rows.get(&TreeKey::new(key.as_bytes())).and_then(|row| row.record(key)))
+        let tree_key = TreeKey::new(key.as_bytes());
+        self.0.read(Operation::Get, |rows| rows.get(&tree_key).and_then(|row| row.record(key)))
     }
 
     async fn get_many(
@@ -234,20 +246,18 @@ impl Namespace for MemoryNamespace {
         keys: &[Key],
         _options: ReadOptions,
     ) -> Result<Vec<Result<Option<Record>>>> {
-        let rows = self.0.read(Operation::GetMany)?;
-        // All rows first, then all values: the processor waits for several at a time.
-        let find = |key: &Key| rows.get(&TreeKey::new(key.as_bytes()));
-        let found: Vec<Option<&Row>> = keys.iter().map(find).collect();
-        let record = |(key, row): (&Key, Option<&Row>)| Ok(row.and_then(|row| row.record(key)));
-        Ok(keys.iter().zip(found).map(record).collect())
+        self.0.read(Operation::GetMany, |rows| {
+            // All rows first, then all values: the processor waits for several at a time.
+            let find = |key: &Key| rows.get(&TreeKey::new(key.as_bytes()));
+            let found: Vec<Option<&Row>> = keys.iter().map(find).collect();
+            let record = |(key, row): (&Key, Option<&Row>)| Ok(row.and_then(|row| row.record(key)));
+            keys.iter().zip(found).map(record).collect()
+        })
     }
 
     async fn has(&self, key: &Key, _options: ReadOptions) -> Result<bool> {
-        Ok(self
-            .0
-            .read(Operation::Has)?
-            .get(&TreeKey::new(key.as_bytes()))
-            .is_some_and(Row::is_live))
+        let key = TreeKey::new(key.as_bytes());
+        self.0.read(Operation::Has, |rows| rows.get(&key).is_some_and(Row::is_live))
     }
 
     async fn put(&self, put: Put, options: WriteOptions) -> Result<Written> {
@@ -340,18 +350,16 @@ impl Namespace for MemoryNamespace {
 
     async fn count(&self, _options: CountOptions) -> Result<Count> {
         // Counted with every write, so there is nothing to estimate.
-        Ok(Count::Exact(self.0.read(Operation::Count)?.live()))
+        self.0.read(Operation::Count, |rows| Count::Exact(rows.live()))
     }
 
     async fn purge_deleted(&self, before: Version) -> Result<u64> {
-        let rows = self.0.read(Operation::Purge)?;
-        if rows.markers() == 0 {
-            return Ok(0);
-        }
         // Looking through every row would hold up the writers: look through a snapshot, and
         // take the lock for those found.
-        let snapshot = rows.snapshot();
-        drop(rows);
+        let marked = |rows: &Table| (rows.markers() > 0).then(|| rows.snapshot());
+        let Some(snapshot) = self.0.read(Operation::Purge, marked)? else {
+            return Ok(0);
+        };
         let old = |row: &Row| !row.is_live() && row.version < before;
         let found: Vec<&TreeKey> =
             snapshot.iter().filter(|(_, row)| old(row)).map(|(key, _)| key).collect();

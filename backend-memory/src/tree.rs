@@ -7,9 +7,11 @@
 //! branch and one leaf where others still hold them, and nothing where nobody does.
 //!
 //! Most of a lookup's time is spent waiting for memory, so a leaf is made to be read in few
-//! places: its rows stand in the order in which they came, and beside each row stands one
-//! byte of its key's hash. A lookup compares all these bytes eight at a time and then reads,
-//! nearly always, the one row that it wants; a new row goes to the end, and none is moved.
+//! places: its rows stand in the order in which they came, and beside its place in the branch
+//! stands one byte of each row's key's hash. A lookup compares all these bytes eight at a time
+//! and then reads, nearly always, the one row that it wants, at a place it need not ask for; a
+//! new row goes to the end, and none is moved. The bytes of all leaves of a branch lie
+//! together, so that those of a million rows have room in a processor's own cache.
 //! For the same reason the first words of the bounds stand by themselves: a search for the
 //! leaf reads a few of those, eight to a cache line, and seldom a whole bound.
 //! Who wants the rows of a leaf in order, as a scan does, sorts them. Bytes of hashes that
@@ -17,6 +19,8 @@
 
 use std::ops::Bound;
 use std::sync::Arc;
+
+use arrayvec::ArrayVec;
 
 use crate::key::TreeKey;
 use crate::row::Row;
@@ -33,7 +37,7 @@ const MERGED_LEAVES: usize = FANOUT * 3 / 4;
 
 /// A row with its key.
 pub(crate) type Entry = (TreeKey, Row);
-type Branch = Node<Leaf>;
+type Rows = ArrayVec<Entry, LEAF_ROWS>;
 type Root = Node<Branch>;
 
 /// Parts in order, each but the first with a bound: the keys in it are not below the bound,
@@ -41,16 +45,16 @@ type Root = Node<Branch>;
 /// its place.
 #[derive(Clone, Default)]
 struct Node<C> {
-    first: Arc<C>,
+    first: C,
     /// The other parts.
-    rest: Vec<Arc<C>>,
+    rest: Vec<C>,
     /// The bound of each of those.
     bounds: Vec<TreeKey>,
     /// The first word of each bound.
     heads: Vec<u64>,
 }
 
-impl<C: Clone> Node<C> {
+impl<C> Node<C> {
     /// Which part a key belongs to: 0 is the first.
     fn place(&self, key: &TreeKey) -> usize {
         let head = key.head();
@@ -62,28 +66,27 @@ impl<C: Clone> Node<C> {
         below + alike.partition_point(|bound| bound <= key)
     }
 
-    fn part(&self, place: usize) -> &Arc<C> {
+    fn part(&self, place: usize) -> &C {
         place.checked_sub(1).and_then(|place| self.rest.get(place)).unwrap_or(&self.first)
     }
 
-    /// A part that may be changed: a copy of its own where others hold it too.
     fn part_mut(&mut self, place: usize) -> &mut C {
         let rest = place.checked_sub(1).and_then(|place| self.rest.get_mut(place));
-        Arc::make_mut(rest.unwrap_or(&mut self.first))
+        rest.unwrap_or(&mut self.first)
     }
 
     /// The parts from a place on.
     fn parts(&self, place: usize) -> impl Iterator<Item = &C> {
         let first = (place == 0).then_some(&self.first);
         let rest = self.rest.get(place.saturating_sub(1)..).unwrap_or_default();
-        first.into_iter().chain(rest).map(|part| &**part)
+        first.into_iter().chain(rest)
     }
 
     /// Adds the part that was split off the one at `place`.
     fn insert_after(&mut self, place: usize, (bound, part): (TreeKey, C)) {
         self.heads.insert(place, bound.head());
         self.bounds.insert(place, bound);
-        self.rest.insert(place, Arc::new(part));
+        self.rest.insert(place, part);
     }
 
     /// Takes the upper half away, with its bound, once there are more parts than `most`.
@@ -118,50 +121,50 @@ impl<C: Part> Node<C> {
         if one + two <= most || one == 0 || two == 0 {
             self.heads.remove(left);
             let (bound, next) = (self.bounds.remove(left), self.rest.remove(left));
-            self.part_mut(left).absorb(bound, Arc::unwrap_or_clone(next));
+            self.part_mut(left).absorb(bound, next);
         }
+    }
+}
+
+/// Leaves, shared until they change.
+#[derive(Clone, Default)]
+struct Branch(Arc<Node<Leaf>>);
+
+impl Branch {
+    /// The leaves, to be changed: a copy of its own where others hold them too.
+    fn leaves_mut(&mut self) -> &mut Node<Leaf> {
+        Arc::make_mut(&mut self.0)
     }
 }
 
 impl Part for Branch {
     fn size(&self) -> usize {
-        self.rest.len() + 1
+        self.0.rest.len() + 1
     }
 
     fn absorb(&mut self, bound: TreeKey, next: Self) {
-        self.heads.push(bound.head());
-        self.heads.extend(next.heads);
-        self.bounds.push(bound);
-        self.bounds.extend(next.bounds);
-        self.rest.push(next.first);
-        self.rest.extend(next.rest);
+        let (leaves, next) = (self.leaves_mut(), Arc::unwrap_or_clone(next.0));
+        leaves.heads.push(bound.head());
+        leaves.heads.extend(next.heads);
+        leaves.bounds.push(bound);
+        leaves.bounds.extend(next.bounds);
+        leaves.rest.push(next.first);
+        leaves.rest.extend(next.rest);
     }
 }
 
-/// Rows in the order in which they came.
+/// Rows in the order in which they came, shared until they change.
 #[derive(Clone, Default)]
 struct Leaf {
     /// A byte of each row's key's hash, eight to a word, the first lowest.
     tags: [u64; LEAF_ROWS / 8],
-    rows: Vec<Entry>,
+    rows: Arc<Rows>,
 }
 
 /// A one in every byte of a word.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 
 impl Leaf {
-    fn new(rows: Vec<Entry>) -> Self {
-        let mut leaf = Self { tags: [0; LEAF_ROWS / 8], rows };
-        leaf.tag_all();
-        leaf
-    }
-
-    fn tag_all(&mut self) {
-        for (i, (key, _)) in self.rows.iter().enumerate() {
-            set_tag(&mut self.tags, i, key.tag());
-        }
-    }
-
     fn find(&self, key: &TreeKey) -> Option<usize> {
         let wanted = ONES * u64::from(key.tag());
         for (number, word) in self.tags.iter().take(self.rows.len().div_ceil(8)).enumerate() {
@@ -180,30 +183,30 @@ impl Leaf {
         None
     }
 
+    fn row_mut(&mut self, i: usize) -> Option<&mut Row> {
+        Arc::make_mut(&mut self.rows).get_mut(i).map(|(_, row)| row)
+    }
+
     /// Adds a row whose key is not there, to a leaf that is not full.
     fn push(&mut self, key: TreeKey, row: Row) {
         set_tag(&mut self.tags, self.rows.len(), key.tag());
-        if self.rows.len() == self.rows.capacity() {
-            self.rows.reserve_exact(LEAF_ROWS - self.rows.len());
-        }
-        self.rows.push((key, row));
+        Arc::make_mut(&mut self.rows).push((key, row));
     }
 
-    fn remove(&mut self, key: &TreeKey) -> Option<Row> {
-        let i = self.find(key)?;
-        let (_, row) = self.rows.swap_remove(i);
-        // The last row stands there now.
+    /// Takes a row out; the last one stands in its place then.
+    fn take(&mut self, i: usize) -> Entry {
+        let entry = Arc::make_mut(&mut self.rows).swap_remove(i);
         if let Some((moved, _)) = self.rows.get(i) {
             set_tag(&mut self.tags, i, moved.tag());
         }
-        Some(row)
+        entry
     }
 
     /// Adds the rows to `out`, in the order of their keys.
     fn push_sorted<'a>(&'a self, out: &mut Vec<&'a Entry>) {
         // The heads nearly always decide, and sorting numbers asks nobody else.
         let mut order = [u128::MAX; LEAF_ROWS];
-        for (i, (place, (key, _))) in order.iter_mut().zip(&self.rows).enumerate() {
+        for (i, (place, (key, _))) in order.iter_mut().zip(self.rows.iter()).enumerate() {
             *place = u128::from(key.head()) << 64 | i as u128;
         }
         let order = order.get_mut(..self.rows.len()).unwrap_or_default();
@@ -228,10 +231,16 @@ impl Leaf {
             std::array::from_fn(|i| self.rows.get(place(i)).map(|(key, _)| key));
         sample.sort_unstable();
         let bound = sample.get(SAMPLE / 2).copied().flatten()?.clone();
-        let mut upper = Vec::with_capacity(LEAF_ROWS);
-        upper.extend(self.rows.extract_if(.., |(key, _)| *key >= bound));
-        self.tag_all();
-        Some((bound, Self::new(upper)))
+        let (mut upper, mut i) = (Self::default(), 0);
+        while let Some((key, _)) = self.rows.get(i) {
+            if *key < bound {
+                i += 1;
+            } else {
+                let (key, row) = self.take(i);
+                upper.push(key, row);
+            }
+        }
+        Some((bound, upper))
     }
 }
 
@@ -248,7 +257,7 @@ impl Part for Leaf {
     }
 
     fn absorb(&mut self, _bound: TreeKey, next: Self) {
-        for (key, row) in next.rows {
+        for (key, row) in Arc::unwrap_or_clone(next.rows) {
             self.push(key, row);
         }
     }
@@ -269,7 +278,7 @@ impl Tree {
 
     pub(crate) fn get(&self, key: &TreeKey) -> Option<&Row> {
         let branch = self.root.part(self.root.place(key));
-        let leaf = branch.part(branch.place(key));
+        let leaf = branch.0.part(branch.0.place(key));
         leaf.rows.get(leaf.find(key)?).map(|(_, row)| row)
     }
 
@@ -278,9 +287,10 @@ impl Tree {
         let root = Arc::make_mut(&mut self.root);
         let branch_place = root.place(&key);
         let branch = root.part_mut(branch_place);
-        let leaf_place = branch.place(&key);
-        let leaf = branch.part_mut(leaf_place);
-        if let Some((_, old)) = leaf.find(&key).and_then(|i| leaf.rows.get_mut(i)) {
+        let leaves = branch.leaves_mut();
+        let leaf_place = leaves.place(&key);
+        let leaf = leaves.part_mut(leaf_place);
+        if let Some(old) = leaf.find(&key).and_then(|i| leaf.row_mut(i)) {
             return Some(std::mem::replace(old, row));
         }
         self.len += 1;
@@ -293,9 +303,9 @@ impl Tree {
         } else {
             upper.1.push(key, row)
         }
-        branch.insert_after(leaf_place, upper);
-        if let Some(upper) = branch.split(FANOUT) {
-            root.insert_after(branch_place, upper);
+        leaves.insert_after(leaf_place, upper);
+        if let Some((bound, upper)) = leaves.split(FANOUT) {
+            root.insert_after(branch_place, (bound, Branch(Arc::new(upper))));
         }
         None
     }
@@ -307,12 +317,13 @@ impl Tree {
         let root = Arc::make_mut(&mut self.root);
         let branch_place = root.place(key);
         let branch = root.part_mut(branch_place);
-        let leaf_place = branch.place(key);
-        let leaf = branch.part_mut(leaf_place);
-        let row = leaf.remove(key)?;
+        let leaves = branch.leaves_mut();
+        let leaf_place = leaves.place(key);
+        let leaf = leaves.part_mut(leaf_place);
+        let (_, row) = leaf.take(leaf.find(key)?);
         self.len -= 1;
         if leaf.size() < LEAF_ROWS / 4 {
-            branch.merge(leaf_place, MERGED_ROWS);
+            leaves.merge(leaf_place, MERGED_ROWS);
             if branch.size() < FANOUT / 4 {
                 root.merge(branch_place, MERGED_LEAVES);
             }
@@ -322,14 +333,14 @@ impl Tree {
 
     fn leaves(&self, from: Option<&TreeKey>) -> impl Iterator<Item = &Leaf> {
         let branch = from.map_or(0, |key| self.root.place(key));
-        let leaf = from.map_or(0, |key| self.root.part(branch).place(key));
+        let leaf = from.map_or(0, |key| self.root.part(branch).0.place(key));
         let starts = std::iter::once(leaf).chain(std::iter::repeat(0));
-        self.root.parts(branch).zip(starts).flat_map(|(branch, start)| branch.parts(start))
+        self.root.parts(branch).zip(starts).flat_map(|(branch, start)| branch.0.parts(start))
     }
 
     /// All rows, in no order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.leaves(None).flat_map(|leaf| &leaf.rows)
+        self.leaves(None).flat_map(|leaf| leaf.rows.iter())
     }
 
     /// The first `limit` rows from `start` on and before `end`, in the order of keys.

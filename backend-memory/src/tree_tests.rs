@@ -29,6 +29,7 @@ fn check(tree: &Tree, model: &Model) {
     let mut bounds = Vec::new();
     for (i, branch) in tree.root.parts(0).enumerate() {
         assert!(branch.size() <= FANOUT);
+        let branch = &branch.0;
         assert!(branch.bounds.iter().map(TreeKey::head).eq(branch.heads.iter().copied()));
         assert_eq!(branch.bounds.len(), branch.rest.len());
         bounds.extend(i.checked_sub(1).map(|i| tree.root.bounds[i].clone()));
@@ -36,7 +37,6 @@ fn check(tree: &Tree, model: &Model) {
     }
     assert!(bounds.is_sorted());
     for (i, leaf) in tree.leaves(None).enumerate() {
-        assert!(leaf.rows.len() <= LEAF_ROWS && leaf.rows.capacity() <= LEAF_ROWS);
         for (number, (key, _)) in leaf.rows.iter().enumerate() {
             assert_eq!(leaf.find(key), Some(number));
             assert!(i == 0 || bounds[i - 1] <= *key);
