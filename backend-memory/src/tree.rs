@@ -183,6 +183,12 @@ impl Leaf {
         None
     }
 
+    fn tag_all(&mut self) {
+        for (i, (key, _)) in self.rows.iter().enumerate() {
+            set_tag(&mut self.tags, i, key.tag());
+        }
+    }
+
     fn row_mut(&mut self, i: usize) -> Option<&mut Row> {
         Arc::make_mut(&mut self.rows).get_mut(i).map(|(_, row)| row)
     }
@@ -231,15 +237,18 @@ impl Leaf {
             std::array::from_fn(|i| self.rows.get(place(i)).map(|(key, _)| key));
         sample.sort_unstable();
         let bound = sample.get(SAMPLE / 2).copied().flatten()?.clone();
-        let (mut upper, mut i) = (Self::default(), 0);
-        while let Some((key, _)) = self.rows.get(i) {
+        let mut upper = Self::default();
+        let (rows, taken) = (Arc::make_mut(&mut self.rows), Arc::make_mut(&mut upper.rows));
+        let mut i = 0;
+        while let Some((key, _)) = rows.get(i) {
             if *key < bound {
                 i += 1;
             } else {
-                let (key, row) = self.take(i);
-                upper.push(key, row);
+                taken.push(rows.swap_remove(i));
             }
         }
+        self.tag_all();
+        upper.tag_all();
         Some((bound, upper))
     }
 }
@@ -257,9 +266,8 @@ impl Part for Leaf {
     }
 
     fn absorb(&mut self, _bound: TreeKey, next: Self) {
-        for (key, row) in Arc::unwrap_or_clone(next.rows) {
-            self.push(key, row);
-        }
+        Arc::make_mut(&mut self.rows).extend(Arc::unwrap_or_clone(next.rows));
+        self.tag_all();
     }
 }
 
