@@ -37,6 +37,7 @@ fn check(tree: &Tree, model: &Model) {
     }
     assert!(bounds.is_sorted());
     for (i, leaf) in tree.leaves(None).enumerate() {
+        assert!(leaf.rows.len() <= LEAF_ROWS && leaf.rows.capacity() <= LEAF_ROWS);
         for (number, (key, _)) in leaf.rows.iter().enumerate() {
             assert_eq!(leaf.find(key), Some(number));
             assert!(i == 0 || bounds[i - 1] <= *key);
